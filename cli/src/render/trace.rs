@@ -1,0 +1,273 @@
+//! A trace as a tree: its spans with their durations and status, and its log records
+//! under the span that they were made in.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Write,
+    time::Duration,
+};
+
+use opentelemetry::{SpanId, TraceId};
+use owo_colors::OwoColorize;
+use throughline_receiver::{
+    Attributes, Contents, Received,
+    proto::{
+        logs::v1::LogRecord,
+        trace::v1::{Span, status::StatusCode},
+    },
+};
+
+use super::{log, value};
+
+#[derive(Debug)]
+pub(crate) struct Trace<'a> {
+    id: TraceId,
+    roots: Vec<Node<'a>>,
+}
+
+#[derive(Debug)]
+struct Node<'a> {
+    span: &'a Received<Span>,
+    /// Sub-spans and records, in the order of their time.
+    items: Vec<Item<'a>>,
+}
+
+#[derive(Debug)]
+enum Item<'a> {
+    Span(Node<'a>),
+    Log(&'a Received<LogRecord>),
+}
+
+impl Item<'_> {
+    fn time(&self) -> u64 {
+        match self {
+            Self::Span(node) => node.span.start_time_unix_nano,
+            Self::Log(record) if record.time_unix_nano == 0 => record.observed_time_unix_nano,
+            Self::Log(record) => record.time_unix_nano,
+        }
+    }
+}
+
+impl<'a> Trace<'a> {
+    /// The name of the first root: for a service's own trace, its route.
+    pub(crate) fn name(&self) -> &'a str {
+        self.roots.first().map_or("", |root| &root.span.name)
+    }
+}
+
+/// Puts spans and records together, the traces in the order of their first span's start.
+///
+/// A span whose parent did not arrive is a root as well: it must not vanish.
+pub(crate) fn assemble(received: &Contents) -> Vec<Trace<'_>> {
+    let mut by_trace: HashMap<TraceId, Vec<&Received<Span>>> = HashMap::new();
+    for span in &received.spans {
+        by_trace.entry(span.trace_id()).or_default().push(span);
+    }
+    let mut logs: HashMap<(TraceId, SpanId), Vec<&Received<LogRecord>>> = HashMap::new();
+    for record in &received.logs {
+        if let Some((trace, span)) = record.trace_id().zip(record.span_id()) {
+            logs.entry((trace, span)).or_default().push(record);
+        }
+    }
+    let mut traces: Vec<_> = by_trace
+        .into_iter()
+        .map(|(id, spans)| {
+            let present: HashSet<SpanId> = spans.iter().map(|span| span.span_id()).collect();
+            let mut children: HashMap<SpanId, Vec<_>> = HashMap::new();
+            let mut roots = Vec::new();
+            for span in spans {
+                match span
+                    .parent_span_id()
+                    .filter(|parent| present.contains(parent))
+                {
+                    Some(parent) => children.entry(parent).or_default().push(span),
+                    None => roots.push(span),
+                }
+            }
+            roots.sort_by_key(|span| span.start_time_unix_nano);
+            let roots = roots
+                .into_iter()
+                .map(|span| node(span, id, &mut children, &mut logs))
+                .collect();
+            Trace { id, roots }
+        })
+        .collect();
+    traces.sort_by_key(|trace| {
+        (
+            trace
+                .roots
+                .first()
+                .map_or(0, |root| root.span.start_time_unix_nano),
+            trace.id.to_bytes(),
+        )
+    });
+    traces
+}
+
+fn node<'a>(
+    span: &'a Received<Span>,
+    trace: TraceId,
+    children: &mut HashMap<SpanId, Vec<&'a Received<Span>>>,
+    logs: &mut HashMap<(TraceId, SpanId), Vec<&'a Received<LogRecord>>>,
+) -> Node<'a> {
+    let id = span.span_id();
+    // Taken out of the maps, so that a span that names itself as its parent ends the walk.
+    let mut items: Vec<_> = logs
+        .remove(&(trace, id))
+        .unwrap_or_default()
+        .into_iter()
+        .map(Item::Log)
+        .collect();
+    for child in children.remove(&id).unwrap_or_default() {
+        items.push(Item::Span(node(child, trace, children, logs)));
+    }
+    items.sort_by_key(Item::time);
+    Node { span, items }
+}
+
+pub(crate) fn render(trace: &Trace<'_>) -> String {
+    let mut out = String::new();
+    for root in &trace.roots {
+        let service = root
+            .span
+            .service_name()
+            .map(value::text)
+            .unwrap_or_default();
+        let place = format!("{service}  trace {}", trace.id);
+        writeln!(out, "{}  {}", line(root.span, true), place.dimmed()).ok();
+        branches(&mut out, "", &root.items);
+    }
+    out
+}
+
+fn branches(out: &mut String, indent: &str, items: &[Item<'_>]) {
+    for (position, item) in items.iter().enumerate() {
+        let (branch, below) = if position + 1 == items.len() {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        write!(out, "{}", format!("{indent}{branch}").dimmed()).ok();
+        match item {
+            Item::Log(record) => writeln!(out, "{}", log::render(record)).ok(),
+            Item::Span(node) => {
+                writeln!(out, "{}", line(node.span, false)).ok();
+                branches(out, &format!("{indent}{below}"), &node.items);
+                Some(())
+            }
+        };
+    }
+}
+
+fn line(span: &Received<Span>, root: bool) -> String {
+    let name = value::text(&span.name);
+    let mut line = if root {
+        name.bold().to_string()
+    } else {
+        name.cyan().to_string()
+    };
+    let nanos = span
+        .end_time_unix_nano
+        .saturating_sub(span.start_time_unix_nano);
+    write!(line, "  {}", value::duration(Duration::from_nanos(nanos))).ok();
+    if let Some(code) = span.attribute_i64("http.response.status_code") {
+        let code = code.to_string();
+        let failed = code.starts_with('5');
+        let code = if failed {
+            code.red().to_string()
+        } else {
+            code.green().to_string()
+        };
+        write!(line, "  {code}").ok();
+    }
+    if let Some(status) = span
+        .status
+        .as_ref()
+        .filter(|status| status.code() == StatusCode::Error)
+    {
+        let text = format!("error {}", value::text(&status.message));
+        write!(line, "  {}", text.trim_end().red()).ok();
+    }
+    let attributes = value::attributes(&span.attributes);
+    if !attributes.is_empty() {
+        write!(line, "  {}", attributes.dimmed()).ok();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use throughline_receiver::proto::trace::v1::Status;
+
+    use super::*;
+    use crate::render::fixture::{Fixture, attribute, integer};
+
+    fn rendered(received: &Contents) -> Vec<String> {
+        assemble(received)
+            .iter()
+            .map(|trace| anstream::adapter::strip_str(&render(trace)).to_string())
+            .collect()
+    }
+
+    #[test]
+    fn a_trace_is_a_tree_with_its_records_in_the_order_of_time() {
+        let received = Fixture::default()
+            .span(1, 2, 1, "render report", 5, 300.0, |_| {})
+            .span(1, 1, 0, "GET /reports/{id}", 0, 312.0, |span| {
+                span.attributes = vec![
+                    integer("http.response.status_code", 200),
+                    attribute("order.id", "7"),
+                ];
+            })
+            .log(1, 2, 5, "page 1", 10, &[])
+            .log(1, 1, 13, "report was slow", 310, &[("order.id", "7")])
+            .log(1, 1, 9, "asked", 1, &[])
+            .contents();
+        assert_eq!(
+            rendered(&received),
+            ["\
+GET /reports/{id}  312 ms  200  order.id=7  shop  trace 01010101010101010101010101010101
+├─ INFO  asked
+├─ render report  300 ms
+│  └─ DEBUG  page 1
+└─ WARN  report was slow  order.id=7
+"]
+        );
+    }
+
+    #[test]
+    fn an_error_status_is_shown_with_its_message() {
+        let received = Fixture::default()
+            .span(1, 1, 0, "GET /payments/{id}", 0, 1.5, |span| {
+                span.attributes = vec![integer("http.response.status_code", 500)];
+                span.status = Some(Status {
+                    code: StatusCode::Error.into(),
+                    message: "card declined".into(),
+                });
+            })
+            .contents();
+        assert_eq!(
+            rendered(&received),
+            [
+                "GET /payments/{id}  1.50 ms  500  error card declined  shop  trace 01010101010101010101010101010101\n"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_span_whose_parent_did_not_arrive_is_still_shown() {
+        let received = Fixture::default()
+            .span(1, 2, 9, "orphan", 0, 1.0, |_| {})
+            .contents();
+        assert!(rendered(&received)[0].starts_with("orphan  1.00 ms"));
+    }
+
+    #[test]
+    fn spans_that_are_each_others_parents_do_not_hang_it() {
+        let received = Fixture::default()
+            .span(1, 1, 2, "a", 0, 1.0, |_| {})
+            .span(1, 2, 1, "b", 0, 1.0, |_| {})
+            .contents();
+        assert_eq!(rendered(&received), [""]);
+    }
+}
