@@ -1,0 +1,161 @@
+//! The images of `docker-compose.yml`: pulled where a registry answers, else stand-ins of
+//! the same names and versions, built from the servers' public sources.
+//!
+//! A stand-in carries the hash of its recipe as a label, and that label is the cache: an
+//! image is built again only when its recipe changed.
+
+use std::fs::{self, File};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use self::recipe::{Image, Source};
+use crate::engine::Engine;
+use crate::{process, workspace};
+
+pub mod collector;
+
+mod bugsink;
+mod context;
+mod recipe;
+mod servers;
+
+/// Shell, `httpd`, `chown`: the small tools of the compose file.
+pub const BUSYBOX: &str = "docker.io/library/busybox:1.35.0";
+pub(crate) use self::recipe::{ALERTMANAGER, COLLECTOR, GRAFANA, JAEGER, LOKI, PROMETHEUS};
+
+const LABEL: &str = "org.throughline.recipe";
+
+/// Whether a build may take the processor from what runs beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Priority {
+    /// Someone waits for it.
+    Normal,
+    /// It runs beside the Rust build.
+    Background,
+}
+
+/// Has every image of the compose file in the engine's store, except Grafana's where no
+/// registry answers. Two runs at the same time wait for each other.
+///
+/// # Errors
+/// When an image can be neither pulled nor built; the error carries the end of its log.
+pub fn ensure(engine: &Engine, priority: Priority) -> Result<()> {
+    let mut registry = Registry::Untried;
+    let _lock = lock()?;
+    for image in recipe::IMAGES {
+        ensure_one(engine, image, priority, &mut registry)
+            .with_context(|| format!("no image {}", image.reference))?;
+    }
+    Ok(())
+}
+
+/// Whether Grafana's image is there; it has no stand-in.
+pub(crate) fn has_grafana(engine: &Engine) -> bool {
+    engine.image_label(GRAFANA, LABEL).is_some()
+}
+
+/// Whether images can be pulled. Tried once a run, on the smallest image: without a
+/// network each try can last until its time limit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Registry {
+    Untried,
+    Answers,
+    Silent,
+}
+
+fn ensure_one(
+    engine: &Engine,
+    image: &Image,
+    priority: Priority,
+    registry: &mut Registry,
+) -> Result<()> {
+    let recipe = image.hash()?;
+    match engine.image_label(image.reference, LABEL).as_deref() {
+        Some("") => {
+            println!("{}: official image, present", image.name);
+            return Ok(());
+        }
+        Some(label) if label == recipe => {
+            println!("{}: stand-in, up to date", image.name);
+            return Ok(());
+        }
+        Some(_) => println!("{}: its recipe changed", image.name),
+        None => {
+            if pull(engine, image, registry) {
+                return Ok(());
+            }
+            if matches!(image.source, Source::None) {
+                println!("{}: left out, for it has no stand-in", image.name);
+                return Ok(());
+            }
+        }
+    }
+    let start = Instant::now();
+    let log = workspace::log(image.name)?;
+    File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+    println!(
+        "{}: building a stand-in for {}",
+        image.name, image.reference
+    );
+    let work = context::Work::new(image, engine, priority, &log)?;
+    match &image.source {
+        Source::Go(program) => servers::build(&work, program)?,
+        Source::Busybox => context::add_busybox(&work.root())?,
+        Source::Bugsink => bugsink::build(&work)?,
+        Source::None => return Ok(()),
+    }
+    work.commit(&format!("{LABEL}={recipe}"))?;
+    println!(
+        "{}: done in {} s, {}",
+        image.name,
+        start.elapsed().as_secs(),
+        size(engine, image.reference)
+    );
+    Ok(())
+}
+
+/// Whether the official image is there now.
+fn pull(engine: &Engine, image: &Image, registry: &mut Registry) -> bool {
+    if *registry == Registry::Untried {
+        let probe = process::succeeds(
+            engine.command().args(["pull", "--quiet", BUSYBOX]),
+            Duration::from_secs(30),
+        );
+        *registry = if probe {
+            Registry::Answers
+        } else {
+            println!("no image registry answers: stand-ins are built here");
+            Registry::Silent
+        };
+    }
+    *registry == Registry::Answers && {
+        println!("{}: pulling {}", image.name, image.reference);
+        process::succeeds(
+            engine.command().args(["pull", "--quiet", image.reference]),
+            Duration::from_secs(900),
+        )
+    }
+}
+
+fn size(engine: &Engine, reference: &str) -> String {
+    process::output(
+        engine
+            .command()
+            .args(["image", "inspect", "--format", "{{.Size}}", reference]),
+    )
+    .ok()
+    .and_then(|bytes| bytes.trim().parse::<u64>().ok())
+    .map_or_else(String::new, |bytes| format!("{} MB", bytes / 1_000_000))
+}
+
+fn lock() -> Result<File> {
+    let path = workspace::state("images.lock");
+    fs::create_dir_all(workspace::state("")).context("cannot make target/xtask")?;
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    if file.try_lock().is_err() {
+        println!("waiting for another run that builds images");
+        file.lock().context("cannot lock the image builds")?;
+    }
+    Ok(file)
+}

@@ -1,0 +1,14 @@
+//! Developer commands of this workspace, as a library: the end-to-end tests start the
+//! same stack from the same compose file through [`stack`], so its wiring exists once.
+
+pub mod check;
+pub mod engine;
+pub mod images;
+pub mod stack;
+
+mod debian;
+mod golang;
+mod podman;
+mod process;
+mod venv;
+mod workspace;

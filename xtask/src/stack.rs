@@ -1,0 +1,436 @@
+//! The whole stack of `docker-compose.yml`, started and stopped as a user would, waited
+//! for until every server answers.
+
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+pub use self::ports::{Ports, Server};
+use crate::engine::{Container, Engine, Kind};
+use crate::{images, process, workspace};
+
+mod ports;
+
+/// A cold start on two slow cores, migrations of Bugsink's database included.
+const READY_DEADLINE: Duration = Duration::from_secs(240);
+/// The service that gives each volume its owner and ends.
+const VOLUMES_INIT: &str = "volumes-init";
+const POLL: Duration = Duration::from_millis(250);
+
+/// What becomes of the named volumes when the stack goes down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Volumes {
+    /// Keep traces, logs, metrics and issues for the next start.
+    Keep,
+    /// Start empty the next time.
+    Delete,
+}
+
+/// A compose project of this checkout's `docker-compose.yml`.
+#[derive(Clone, Debug)]
+pub struct Stack {
+    engine: Engine,
+    project: String,
+    ports: Ports,
+}
+
+impl Stack {
+    /// The stack under a project name; its ports come from the environment's variables
+    /// (`JAEGER_PORT`, …) or the compose file's defaults.
+    ///
+    /// # Errors
+    /// When no container engine can be had, or a port variable is no port.
+    pub fn new(project: &str, engine: Option<Kind>) -> Result<Self> {
+        Ok(Self {
+            engine: Engine::find(engine)?,
+            project: project.to_owned(),
+            ports: Ports::from_environment()?,
+        })
+    }
+
+    /// The stack that the tests use: its own project on its own ports, so that it runs
+    /// beside one that a developer started.
+    ///
+    /// # Errors
+    /// When no container engine can be had.
+    pub fn for_tests() -> Result<Self> {
+        Self::for_tests_with(None)
+    }
+
+    pub(crate) fn for_tests_with(engine: Option<Kind>) -> Result<Self> {
+        Ok(Self {
+            engine: Engine::find(engine)?,
+            project: "throughline-test".to_owned(),
+            ports: Ports::for_tests(),
+        })
+    }
+
+    /// The container engine.
+    #[must_use]
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// The ports that the servers have on 127.0.0.1.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// The base address of a server, without a trailing slash: `http://127.0.0.1:16686`.
+    #[must_use]
+    pub fn url(&self, server: Server) -> String {
+        format!("http://127.0.0.1:{}", self.ports.get(server))
+    }
+
+    /// Starts every service, makes images that are missing and cannot be pulled, and waits
+    /// until every server is ready. Services that run already are left alone.
+    ///
+    /// # Errors
+    /// When an image cannot be made, a container dies, or a server is not ready in time;
+    /// the error carries the last log lines of the service at fault.
+    pub fn up(&self) -> Result<()> {
+        images::ensure(&self.engine, images::Priority::Normal)?;
+        let services = self.services()?;
+        let start = Instant::now();
+        if self.engine.kind() == Kind::Podman {
+            // podman-compose makes `depends_on` a dependency that has to run, and Podman
+            // restarts no container whose dependency has ended: so the step that gives
+            // each volume its owner goes first, on its own.
+            self.start(&["--no-deps", VOLUMES_INIT])?;
+            self.wait_for_end(VOLUMES_INIT)?;
+            let others = services.iter().filter(|service| *service != VOLUMES_INIT);
+            let mut arguments = vec!["--no-deps"];
+            arguments.extend(others.map(String::as_str));
+            self.start(&arguments)?;
+        } else {
+            self.start(&services.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+        self.wait_until_ready(&services)?;
+        println!("stack: ready in {} s", start.elapsed().as_secs());
+        Ok(())
+    }
+
+    fn start(&self, arguments: &[&str]) -> Result<()> {
+        process::logged(
+            self.compose().args(["up", "--detach"]).args(arguments),
+            &workspace::log(&format!("up-{}", self.project))?,
+            |elapsed| println!("stack: starting, {} s", elapsed.as_secs()),
+        )
+    }
+
+    /// Waits until a service that runs once has run, and well.
+    fn wait_for_end(&self, service: &str) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let container = self.container(service)?;
+            match (container.state.as_str(), container.exit_code) {
+                ("exited" | "stopped", 0) => return Ok(()),
+                ("exited" | "stopped", code) => bail!(
+                    "service {service} ended with exit code {code}; it said:\n{}",
+                    self.logs(service, 30)?
+                ),
+                (state, _) if start.elapsed() > READY_DEADLINE => {
+                    bail!("service {service} is still {state}, expected it to end")
+                }
+                _ => thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// [`Stack::up`], but at no cost when every server answers already.
+    ///
+    /// # Errors
+    /// As [`Stack::up`].
+    pub fn ensure_up(&self) -> Result<()> {
+        let running = self.engine.containers(&self.project)?;
+        let unready = |server: &Server| {
+            !running
+                .iter()
+                .any(|found| found.service == server.service())
+                || not_ready(*server, &self.url(*server)).is_some()
+        };
+        let mut expected = Server::ALL.iter().filter(|server| self.has_image(**server));
+        if expected.any(unready) {
+            return self.up();
+        }
+        Ok(())
+    }
+
+    /// Stops and removes the containers.
+    ///
+    /// # Errors
+    /// When the engine fails to.
+    pub fn down(&self, volumes: Volumes) -> Result<()> {
+        let log = workspace::log(&format!("down-{}", self.project))?;
+        let mut command = self.compose();
+        command.arg("down");
+        if volumes == Volumes::Delete {
+            command.arg("--volumes");
+        }
+        process::logged(&mut command, &log, |elapsed| {
+            println!("stack: stopping, {} s", elapsed.as_secs());
+        })
+    }
+
+    /// Makes the project's named volumes as Docker leaves them where an image has no such
+    /// folder: owned by root, and here not empty either. Podman gives a new volume to the
+    /// container's user, which would hide a missing change of owner in the compose file.
+    ///
+    /// # Errors
+    /// When the engine fails to.
+    pub fn create_volumes_owned_by_root(&self) -> Result<()> {
+        for volume in self.volumes()? {
+            let name = format!("{}_{volume}", self.project);
+            process::output(self.engine.command().args([
+                "volume",
+                "create",
+                "--label",
+                &format!("com.docker.compose.project={}", self.project),
+                "--label",
+                &format!("com.docker.compose.volume={volume}"),
+                &name,
+            ]))?;
+            process::output(self.engine.command().args([
+                "run",
+                "--rm",
+                "--user",
+                "0:0",
+                "--volume",
+                &format!("{name}:/volume"),
+                images::BUSYBOX,
+                "sh",
+                "-c",
+                "touch /volume/.made-by-root && chown -R 0:0 /volume && chmod 0755 /volume",
+            ]))?;
+        }
+        Ok(())
+    }
+
+    /// The last `lines` log lines of a service, both outputs.
+    ///
+    /// # Errors
+    /// When the service has no container.
+    pub fn logs(&self, service: &str, lines: usize) -> Result<String> {
+        let name = self.container(service)?.name;
+        let mut command = self.engine.command();
+        command.args(["logs", "--tail", &lines.to_string(), &name]);
+        let both = command.output().context("cannot read a container's logs")?;
+        Ok(String::from_utf8_lossy(&both.stdout).into_owned()
+            + &String::from_utf8_lossy(&both.stderr))
+    }
+
+    /// Prints the logs so far, of one service or of all.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub fn print_logs(&self, service: Option<&str>) -> Result<()> {
+        for container in self.engine.containers(&self.project)? {
+            if service.is_none_or(|wanted| wanted == container.service) {
+                println!("== {}", container.service);
+                process::run(self.engine.command().args(["logs", &container.name]))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The container that runs a service, for faults: `pause`, `kill`, `restart` through
+    /// [`Engine::command`].
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn container(&self, service: &str) -> Result<Container> {
+        self.containers()?
+            .into_iter()
+            .find(|container| container.service == service)
+            .with_context(|| {
+                format!(
+                    "project {} has no container for service {service}: start it with `cargo xtask stack up`",
+                    self.project
+                )
+            })
+    }
+
+    /// Every container of the project, stopped ones too.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub fn containers(&self) -> Result<Vec<Container>> {
+        self.engine.containers(&self.project)
+    }
+
+    /// The table of addresses and states.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub fn print_status(&self) -> Result<()> {
+        let containers = self.containers()?;
+        if containers.is_empty() {
+            println!(
+                "project {} is down; start it with `cargo xtask stack up`",
+                self.project
+            );
+            return Ok(());
+        }
+        println!(
+            "{:<14} {:<11} {:<8} address",
+            "service", "container", "ready"
+        );
+        for container in containers {
+            let server = Server::ALL
+                .iter()
+                .find(|server| server.service() == container.service);
+            let ready = server.map_or("", |server| match not_ready(*server, &self.url(*server)) {
+                None => "yes",
+                Some(_) => "no",
+            });
+            let state = match container.state.as_str() {
+                "exited" => format!("exited {}", container.exit_code),
+                state => state.to_owned(),
+            };
+            let address = server.map_or_else(String::new, |server| self.addresses(*server));
+            println!("{:<14} {state:<11} {ready:<8} {address}", container.service);
+        }
+        Ok(())
+    }
+
+    fn addresses(&self, server: Server) -> String {
+        if server == Server::Collector {
+            return format!(
+                "OTLP gRPC http://127.0.0.1:{}, OTLP HTTP http://127.0.0.1:{}",
+                self.ports.otlp_grpc, self.ports.otlp_http
+            );
+        }
+        self.url(server)
+    }
+
+    /// The compose program with the ports in its environment.
+    pub(crate) fn compose(&self) -> Command {
+        let mut command = self.engine.compose(&self.project);
+        command.envs(self.ports.variables());
+        command
+    }
+
+    /// The services to start: all, except those whose image cannot be had here.
+    fn services(&self) -> Result<Vec<String>> {
+        let listed = process::output(self.compose().args(["config", "--services"]))?;
+        let mut services: Vec<String> = listed.split_whitespace().map(str::to_owned).collect();
+        if !self.has_image(Server::Grafana) {
+            println!(
+                "grafana is left out: its image cannot be pulled here and has no stand-in; every other server starts"
+            );
+            services.retain(|service| service != Server::Grafana.service());
+        }
+        Ok(services)
+    }
+
+    fn has_image(&self, server: Server) -> bool {
+        server != Server::Grafana || images::has_grafana(&self.engine)
+    }
+
+    fn volumes(&self) -> Result<Vec<String>> {
+        let path = workspace::root().join("docker-compose.yml");
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        Ok(keys_of_section(&text, "volumes"))
+    }
+
+    fn wait_until_ready(&self, services: &[String]) -> Result<()> {
+        let start = Instant::now();
+        let mut waiting: Vec<Server> = Server::ALL
+            .into_iter()
+            .filter(|server| services.iter().any(|service| service == server.service()))
+            .collect();
+        loop {
+            let mut reasons = Vec::new();
+            waiting.retain(|server| match not_ready(*server, &self.url(*server)) {
+                None => false,
+                Some(reason) => {
+                    reasons.push(format!("{}: {reason}", server.service()));
+                    true
+                }
+            });
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if let Some(dead) = self.dead_container()? {
+                bail!(
+                    "service {} died with exit code {}; its last log lines:\n{}",
+                    dead.service,
+                    dead.exit_code,
+                    self.logs(&dead.service, 30)?
+                );
+            }
+            if start.elapsed() > READY_DEADLINE {
+                let logs: Vec<String> = waiting
+                    .iter()
+                    .map(|server| {
+                        let logs = self
+                            .logs(server.service(), 30)
+                            .unwrap_or_else(|error| format!("{error:#}"));
+                        format!("== {}\n{logs}", server.service())
+                    })
+                    .collect();
+                bail!(
+                    "not ready after {} s: {}\n{}",
+                    READY_DEADLINE.as_secs(),
+                    reasons.join("; "),
+                    logs.join("\n")
+                );
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// A container that ended badly and that no restart policy will bring back.
+    fn dead_container(&self) -> Result<Option<Container>> {
+        Ok(self.containers()?.into_iter().find(|container| {
+            matches!(container.state.as_str(), "exited" | "stopped") && container.exit_code != 0
+        }))
+    }
+}
+
+/// Why a server is not ready, or `None` when it is.
+fn not_ready(server: Server, base: &str) -> Option<String> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(2)))
+        .build()
+        .into();
+    let url = format!("{base}{}", server.ready_path());
+    match agent.get(&url).call() {
+        Ok(_) => None,
+        Err(error) => Some(format!("{url} gave: {error}")),
+    }
+}
+
+/// The keys one level below a top-level key of a compose file.
+fn keys_of_section(text: &str, section: &str) -> Vec<String> {
+    text.lines()
+        .skip_while(|line| line.trim_end() != format!("{section}:"))
+        .skip(1)
+        .take_while(|line| line.is_empty() || line.starts_with([' ', '#']))
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with([' ', '#']))
+        .filter_map(|line| line.split_once(':'))
+        .map(|(key, _)| key.trim_matches('"').to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_of_a_section_are_those_one_level_below() {
+        let text = "services:\n  loki:\n    volumes:\n      - a:/b\nvolumes:\n  # why\n  loki-data:\n  \
+                    jaeger-data: {}\n\nnetworks:\n  other:\n";
+        assert_eq!(
+            keys_of_section(text, "volumes"),
+            ["loki-data", "jaeger-data"]
+        );
+        assert_eq!(keys_of_section(text, "services"), ["loki"]);
+        assert!(keys_of_section(text, "configs").is_empty());
+    }
+}
