@@ -1,0 +1,108 @@
+//! The one HTTP client, for OTLP over HTTP and for Sentry: hyper with rustls on ring, as
+//! gRPC has it, so that a service links one TLS stack and one provider.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client as HyperClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use opentelemetry_http::{HttpClient, HttpError};
+use rustls::{ClientConfig, RootCertStore};
+
+use super::destination::Destination;
+
+/// Answers are acknowledgements; anything larger is not from a telemetry receiver.
+const MAX_ANSWER: usize = 4 << 20;
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    inner: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    timeout: Duration,
+    destination: Arc<Destination>,
+}
+
+impl Client {
+    /// `secure` loads the system's certificates, which costs milliseconds at start; plain
+    /// destinations leave it.
+    pub(crate) fn new(
+        secure: bool,
+        timeout: Duration,
+        destination: Arc<Destination>,
+    ) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        if secure {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+            if roots.is_empty() {
+                return Err("the system has no certificates to check the receiver with".to_owned());
+            }
+        }
+        // The provider is named: a process default belongs to the service, not to a library.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_all_versions()
+            .build();
+        Ok(Self {
+            inner: HyperClient::builder(TokioExecutor::new()).build(connector),
+            timeout,
+            destination,
+        })
+    }
+
+    /// Sends and reads the whole answer within the timeout. Must run on the export runtime.
+    pub(crate) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let exchange = async {
+            let response = self.inner.request(request.map(Full::new)).await?;
+            let (parts, body) = response.into_parts();
+            let body = Limited::new(body, MAX_ANSWER).collect().await?.to_bytes();
+            Ok::<_, HttpError>(Response::from_parts(parts, body))
+        };
+        let result = match tokio::time::timeout(self.timeout, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(format!("no answer within {:?}", self.timeout).into()),
+        };
+        if let Err(error) = &result {
+            self.destination
+                .transport_failed(root_cause(error.as_ref()));
+        }
+        result
+    }
+}
+
+/// The innermost error: "connection refused" says more than "client error".
+fn root_cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Client {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        self.send(request).await
+    }
+}

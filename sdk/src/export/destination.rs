@@ -1,0 +1,68 @@
+//! Whether a receiver can be reached, told to the operator once when it changes.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::diagnostics;
+
+/// Who receives, and what went wrong last. Shared by the signals that go to one place, so
+/// that one outage is one sentence.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    /// What is sent there, in plural.
+    what: &'static str,
+    origin: String,
+    /// What to do when nothing is delivered.
+    advice: &'static str,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Destination {
+    pub(crate) fn collector(origin: String) -> Self {
+        Self {
+            what: "traces, metrics and logs",
+            origin,
+            advice: "start a collector there, name another with OTEL_EXPORTER_OTLP_ENDPOINT, or switch the export off with OTEL_SDK_DISABLED=true",
+            last_error: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn sentry(origin: String) -> Self {
+        Self {
+            what: "error reports",
+            origin,
+            advice: "check SENTRY_DSN and that its server runs, or unset it",
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// The transport's own words; exporters replace them by "network error".
+    pub(crate) fn transport_failed(&self, reason: String) {
+        *self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(reason);
+    }
+
+    pub(crate) fn reached(&self) {
+        if diagnostics::settle(&self.origin) {
+            diagnostics::say(&format!("{} is reached again", self.origin));
+        }
+    }
+
+    pub(crate) fn failed(&self, reason: &str) {
+        let transport = self
+            .last_error
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        diagnostics::say_once(&self.origin, || {
+            format!(
+                "{} cannot be delivered to {}: {}. The service goes on without; {}. This is said once, until it works again.",
+                self.what,
+                self.origin,
+                transport.as_deref().unwrap_or(reason),
+                self.advice
+            )
+        });
+    }
+}

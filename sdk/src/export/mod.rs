@@ -1,0 +1,17 @@
+//! From the SDK's processors to the receivers: the runtime that sends, the exporters, and
+//! the books that say what became of every item.
+
+mod client;
+mod destination;
+mod ledger;
+mod observed;
+mod otlp;
+mod runtime;
+
+pub(crate) use client::Client;
+pub(crate) use destination::Destination;
+pub use ledger::{Delivery, DropReason};
+pub(crate) use ledger::{Ledger, Ledgers};
+pub(crate) use observed::CountedSpans;
+pub(crate) use otlp::{log_exporter, metric_exporter, span_exporter};
+pub(crate) use runtime::ExportRuntime;
