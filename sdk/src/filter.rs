@@ -1,0 +1,206 @@
+//! One filter under every layer, replaceable at run time.
+//!
+//! Events follow the directives of `RUST_LOG`. Spans do not: they have a level of their own
+//! and a quiet list, because a service run with `RUST_LOG=warn` still wants its traces, and
+//! a filter that removed the spans would take the ids off every record as well.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::subscriber::Interest;
+use tracing::{Event, Metadata, Subscriber, span};
+use tracing_core::callsite::rebuild_interest_cache;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::error::FilterError;
+
+/// Events at this level and above are kept where nothing else is asked for.
+pub(crate) const DEFAULT_DIRECTIVES: &str = "info";
+
+/// Spans down to this level are kept whatever `RUST_LOG` says.
+const SPAN_LEVEL: LevelFilter = LevelFilter::INFO;
+
+/// Crates whose spans describe the transport of telemetry, never the service's own work.
+const QUIET: [&str; 7] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "opentelemetry",
+    "reqwest",
+    "rustls",
+    "tonic",
+];
+
+/// The layer; its [`FilterHandle`] replaces the directives.
+pub(crate) struct LiveFilter {
+    events: Arc<RwLock<EnvFilter>>,
+}
+
+/// Changes the directives of a running [`LiveFilter`].
+#[derive(Clone, Debug)]
+pub(crate) struct FilterHandle {
+    events: Arc<RwLock<EnvFilter>>,
+}
+
+pub(crate) fn live_filter(directives: &str) -> Result<(LiveFilter, FilterHandle), FilterError> {
+    let events = Arc::new(RwLock::new(parse(directives)?));
+    let handle = FilterHandle {
+        events: Arc::clone(&events),
+    };
+    Ok((LiveFilter { events }, handle))
+}
+
+fn parse(directives: &str) -> Result<EnvFilter, FilterError> {
+    EnvFilter::builder()
+        .parse(directives)
+        .map_err(|error| FilterError {
+            directives: directives.to_owned(),
+            reason: error.to_string(),
+        })
+}
+
+impl FilterHandle {
+    /// Replaces the directives; those in force stay where the new ones cannot be parsed.
+    pub(crate) fn set(&self, directives: &str) -> Result<(), FilterError> {
+        let filter = parse(directives)?;
+        *self.events.write().unwrap_or_else(PoisonError::into_inner) = filter;
+        rebuild_interest_cache();
+        Ok(())
+    }
+}
+
+fn quiet(target: &str) -> bool {
+    let crate_name = target.split("::").next().unwrap_or(target);
+    QUIET.contains(&crate_name)
+}
+
+impl LiveFilter {
+    fn with<T>(&self, read: impl FnOnce(&EnvFilter) -> T) -> T {
+        read(&self.events.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl<S> Layer<S> for LiveFilter
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if metadata.is_span() && quiet(metadata.target()) {
+            return Interest::never();
+        }
+        // The directives see every callsite, so that those with span fields can match.
+        let interest = self.with(|events| Layer::<S>::register_callsite(events, metadata));
+        if metadata.is_span() && *metadata.level() <= SPAN_LEVEL {
+            Interest::always()
+        } else {
+            interest
+        }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, ctx: Context<'_, S>) -> bool {
+        if metadata.is_span() {
+            if quiet(metadata.target()) {
+                return false;
+            }
+            if *metadata.level() <= SPAN_LEVEL {
+                return true;
+            }
+        }
+        self.with(|events| Layer::<S>::enabled(events, metadata, ctx))
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        let events = self.with(|events| Layer::<S>::max_level_hint(events))?;
+        Some(events.max(SPAN_LEVEL))
+    }
+
+    fn on_new_span(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
+        self.with(|events| Layer::<S>::on_new_span(events, attrs, id, ctx));
+    }
+
+    fn on_record(&self, id: &span::Id, values: &span::Record<'_>, ctx: Context<'_, S>) {
+        self.with(|events| Layer::<S>::on_record(events, id, values, ctx));
+    }
+
+    fn event_enabled(&self, event: &Event<'_>, ctx: Context<'_, S>) -> bool {
+        self.with(|events| Layer::<S>::event_enabled(events, event, ctx))
+    }
+
+    fn on_enter(&self, id: &span::Id, ctx: Context<'_, S>) {
+        self.with(|events| Layer::<S>::on_enter(events, id, ctx));
+    }
+
+    fn on_exit(&self, id: &span::Id, ctx: Context<'_, S>) {
+        self.with(|events| Layer::<S>::on_exit(events, id, ctx));
+    }
+
+    fn on_close(&self, id: span::Id, ctx: Context<'_, S>) {
+        self.with(|events| Layer::<S>::on_close(events, id, ctx));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tracing_subscriber::layer::SubscriberExt;
+
+    #[derive(Clone, Default)]
+    struct Seen {
+        events: Arc<AtomicUsize>,
+        spans: Arc<AtomicUsize>,
+    }
+
+    impl<S: Subscriber> Layer<S> for Seen {
+        fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+            self.events.fetch_add(1, Ordering::Relaxed);
+        }
+        fn on_new_span(&self, _: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
+            self.spans.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Seen {
+        fn take(&self) -> (usize, usize) {
+            let take = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
+            (take(&self.events), take(&self.spans))
+        }
+    }
+
+    #[test]
+    fn directives_govern_events_live_and_spans_keep_their_own_level() {
+        let (filter, handle) = live_filter("warn").unwrap();
+        let seen = Seen::default();
+        let subscriber = tracing_subscriber::registry()
+            .with(filter)
+            .with(seen.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let emit = || {
+                tracing::info!("info");
+                tracing::debug!("debug");
+                drop(tracing::info_span!("info"));
+                drop(tracing::debug_span!("debug"));
+                drop(tracing::info_span!(target: "h2::client", "transport"));
+            };
+            emit();
+            assert_eq!(seen.take(), (0, 1), "warn keeps the info span");
+            handle.set("debug").unwrap();
+            emit();
+            assert_eq!(seen.take(), (2, 2), "debug adds events and debug spans");
+            assert!(handle.set("info,[").is_err());
+            emit();
+            assert_eq!(seen.take(), (2, 2), "a bad filter changes nothing");
+            handle.set("off").unwrap();
+            emit();
+            assert_eq!(seen.take(), (0, 1), "off silences events, not spans");
+        });
+    }
+
+    #[test]
+    fn a_bad_directive_is_named_in_the_error() {
+        let said = live_filter("info,my_crate=loud").err().unwrap().to_string();
+        assert!(said.contains("my_crate=loud"), "{said}");
+    }
+}
