@@ -1,0 +1,105 @@
+//! Records on standard output: for people, or for machines.
+
+mod json;
+mod pretty;
+
+use std::io::{IsTerminal, Write};
+use std::time::SystemTime;
+
+use super::record::Record;
+use crate::settings::LogFormat;
+
+/// What every JSON line says of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Process {
+    pub(crate) service: String,
+    pub(crate) version: Option<String>,
+    pub(crate) environment: Option<String>,
+    pub(crate) pid: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum Console {
+    Json(Process),
+    Pretty { colour: bool },
+}
+
+impl Console {
+    /// `None` asks standard output: a terminal gets the pretty form, anything else JSON.
+    pub(crate) fn new(format: Option<LogFormat>, process: Process) -> Option<Self> {
+        let terminal = std::io::stdout().is_terminal();
+        // https://no-color.org
+        let colour = terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        match format {
+            Some(LogFormat::Off) => None,
+            Some(LogFormat::Pretty) => Some(Self::Pretty { colour }),
+            Some(LogFormat::Json) => Some(Self::Json(process)),
+            None if terminal => Some(Self::Pretty { colour }),
+            None => Some(Self::Json(process)),
+        }
+    }
+
+    pub(crate) fn emit(&self, record: &Record<'_>) {
+        let mut line = Vec::with_capacity(512);
+        match self {
+            Self::Json(process) => json::write(&mut line, record, process),
+            Self::Pretty { colour } => pretty::write(&mut line, record, *colour),
+        }
+        line.push(b'\n');
+        // One write, so that lines of several threads do not mix. A closed standard output
+        // is no reason to disturb the service.
+        let _ = std::io::stdout().lock().write_all(&line);
+    }
+}
+
+/// RFC 3339, UTC, microseconds.
+fn timestamp(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or_default();
+    time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::record::{Exception, Value};
+    use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use std::time::Duration;
+    use tracing::Level;
+
+    pub(super) fn record() -> Record<'static> {
+        Record {
+            timestamp: SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_007),
+            level: Level::ERROR,
+            target: "shop::cart",
+            name: Some("checkout.failed"),
+            module: Some("shop::cart"),
+            file: Some("src/cart.rs"),
+            line: Some(7),
+            span: Some("checkout"),
+            trace: Some(SpanContext::new(
+                TraceId::from(0xabc),
+                SpanId::from(0xdef),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::default(),
+            )),
+            message: "no\nstock".to_owned(),
+            fields: vec![
+                ("order.id", Value::Int(7)),
+                ("level", Value::Text("gold".to_owned())),
+                ("order.id", Value::Int(8)),
+            ],
+            exception: Some(Exception {
+                kind: None,
+                message: "declined".to_owned(),
+                sources: vec!["limit".to_owned()],
+                stacktrace: None,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_timestamp_is_rfc_3339_in_utc_with_microseconds() {
+        assert_eq!(timestamp(record().timestamp), "2023-11-14T22:13:20.000007Z");
+    }
+}

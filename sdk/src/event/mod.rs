@@ -1,0 +1,125 @@
+//! One path for every event: visited once, then handed to each sink.
+//!
+//! Three stock layers in a row (console, log bridge, Sentry) would visit and format each
+//! event three times, and could disagree on its ids.
+
+mod console;
+pub(crate) mod escape;
+mod otlp;
+mod record;
+mod sentry;
+
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use opentelemetry::Context as OtelContext;
+use opentelemetry::trace::{SpanContext, Status, TraceContextExt};
+use tracing::dispatcher::WeakDispatch;
+use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing_log::NormalizeEvent;
+use tracing_opentelemetry::get_otel_context;
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+pub(crate) use console::{Console, Process};
+pub(crate) use otlp::OtlpLogs;
+pub(crate) use record::{Exception, Record, Value};
+pub(crate) use sentry::SentryErrors;
+
+/// Where records go. Shared by the layer and the panic hook.
+#[derive(Debug)]
+pub(crate) struct Sinks {
+    pub(crate) console: Option<Console>,
+    pub(crate) otlp: Option<OtlpLogs>,
+    pub(crate) sentry: Option<SentryErrors>,
+}
+
+impl Sinks {
+    pub(crate) fn emit(&self, record: &Record<'_>) {
+        if let Some(otlp) = &self.otlp {
+            otlp.emit(record);
+        }
+        if let Some(console) = &self.console {
+            console.emit(record);
+        }
+        if let Some(sentry) = &self.sentry
+            && record.level == Level::ERROR
+        {
+            sentry.emit(record);
+        }
+    }
+}
+
+pub(crate) struct EventLayer {
+    sinks: Arc<Sinks>,
+    /// Needed to look up the context of an explicit parent; weak, as the dispatch owns us.
+    dispatch: OnceLock<WeakDispatch>,
+}
+
+impl EventLayer {
+    pub(crate) fn new(sinks: Arc<Sinks>) -> Self {
+        Self {
+            sinks,
+            dispatch: OnceLock::new(),
+        }
+    }
+
+    /// The context that an event belongs to. The current one is right except where the
+    /// event names its parent itself: `parent: &span`, or `parent: None` for a root.
+    fn context(&self, event: &Event<'_>) -> Option<OtelContext> {
+        if event.is_root() {
+            return None;
+        }
+        match event.parent() {
+            None => Some(OtelContext::current()),
+            Some(parent) => get_otel_context(parent, &self.dispatch.get()?.upgrade()?),
+        }
+    }
+}
+
+impl<S> Layer<S> for EventLayer
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    fn on_register_dispatch(&self, subscriber: &Dispatch) {
+        let _ = self.dispatch.set(subscriber.downgrade());
+    }
+
+    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        // Telemetry about sending telemetry would never end.
+        if OtelContext::is_current_telemetry_suppressed() {
+            return;
+        }
+        let context = self.context(event);
+        let normalized = event.normalized_metadata();
+        let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
+        let mut record = Record {
+            timestamp: SystemTime::now(),
+            level: *metadata.level(),
+            target: metadata.target(),
+            name: record::event_name(event.metadata()),
+            module: metadata.module_path(),
+            file: metadata.file(),
+            line: metadata.line(),
+            span: ctx.event_span(event).map(|span| span.name()),
+            trace: context.as_ref().and_then(trace_of),
+            message: String::new(),
+            fields: Vec::new(),
+            exception: None,
+        };
+        record.visit(event);
+        self.sinks.emit(&record);
+        if record.level == Level::ERROR
+            && let Some(context) = context
+        {
+            context.span().set_status(Status::error(record.message));
+        }
+    }
+}
+
+/// The ids of a context, where it has a span.
+pub(crate) fn trace_of(context: &OtelContext) -> Option<SpanContext> {
+    let span = context.span();
+    let ids = span.span_context();
+    ids.is_valid().then(|| ids.clone())
+}

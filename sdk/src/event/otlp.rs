@@ -1,0 +1,89 @@
+//! Records as OTLP log records:
+//! <https://opentelemetry.io/docs/specs/otel/logs/data-model/>.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
+use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use tracing::Level;
+
+use super::record::{Record, Value};
+use crate::export::Ledger;
+
+#[derive(Debug)]
+pub(crate) struct OtlpLogs {
+    logger: SdkLogger,
+    ledger: Arc<Ledger>,
+}
+
+impl OtlpLogs {
+    pub(crate) fn new(provider: &SdkLoggerProvider, ledger: Arc<Ledger>) -> Self {
+        Self {
+            // The scope's name comes from each record's target.
+            logger: provider.logger(""),
+            ledger,
+        }
+    }
+
+    pub(crate) fn emit(&self, record: &Record<'_>) {
+        let mut log = self.logger.create_log_record();
+        log.set_timestamp(record.timestamp);
+        log.set_observed_timestamp(record.timestamp);
+        let (number, text) = severity(record.level);
+        log.set_severity_number(number);
+        log.set_severity_text(text);
+        log.set_target(record.target.to_owned());
+        if let Some(name) = record.name {
+            log.set_event_name(name);
+        }
+        log.set_body(AnyValue::from(record.message.clone()));
+        if let Some(ids) = &record.trace {
+            log.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
+        }
+        if let Some(file) = record.file {
+            log.add_attribute("code.file.path", file.to_owned());
+        }
+        if let Some(line) = record.line {
+            log.add_attribute("code.line.number", i64::from(line));
+        }
+        for (name, value) in &record.fields {
+            log.add_attribute(Cow::Borrowed(*name), any_value(value));
+        }
+        if let Some(exception) = &record.exception {
+            if let Some(kind) = exception.kind {
+                log.add_attribute("exception.type", kind);
+            }
+            log.add_attribute("exception.message", exception.message.clone());
+            if let Some(stacktrace) = exception.trace_text() {
+                log.add_attribute("exception.stacktrace", stacktrace);
+            }
+        }
+        self.ledger.emitted(1);
+        self.logger.emit(log);
+    }
+}
+
+fn any_value(value: &Value) -> AnyValue {
+    match value {
+        Value::Bool(value) => AnyValue::Boolean(*value),
+        Value::Int(value) => AnyValue::Int(*value),
+        // OTLP has no unsigned integer; what does not fit keeps its digits.
+        Value::Uint(value) => match i64::try_from(*value) {
+            Ok(value) => AnyValue::Int(value),
+            Err(_) => AnyValue::from(value.to_string()),
+        },
+        Value::Float(value) => AnyValue::Double(*value),
+        Value::Text(value) => AnyValue::from(value.clone()),
+    }
+}
+
+fn severity(level: Level) -> (Severity, &'static str) {
+    match level {
+        Level::TRACE => (Severity::Trace, "TRACE"),
+        Level::DEBUG => (Severity::Debug, "DEBUG"),
+        Level::INFO => (Severity::Info, "INFO"),
+        Level::WARN => (Severity::Warn, "WARN"),
+        Level::ERROR => (Severity::Error, "ERROR"),
+    }
+}

@@ -1,0 +1,183 @@
+//! One event, visited: what every sink reads and none changes.
+
+use std::error::Error;
+use std::fmt::{self, Write};
+use std::time::SystemTime;
+
+use opentelemetry::trace::SpanContext;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata};
+
+#[derive(Debug)]
+pub(crate) struct Record<'a> {
+    pub(crate) timestamp: SystemTime,
+    pub(crate) level: Level,
+    pub(crate) target: &'a str,
+    pub(crate) name: Option<&'static str>,
+    pub(crate) module: Option<&'a str>,
+    pub(crate) file: Option<&'a str>,
+    pub(crate) line: Option<u32>,
+    pub(crate) span: Option<&'static str>,
+    pub(crate) trace: Option<SpanContext>,
+    pub(crate) message: String,
+    pub(crate) fields: Vec<(&'static str, Value)>,
+    pub(crate) exception: Option<Exception>,
+}
+
+/// A field's value, as `tracing` gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Bool(bool),
+    Int(i64),
+    Uint(u64),
+    Float(f64),
+    Text(String),
+}
+
+/// An error value, or a panic.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Exception {
+    /// The type's name where it is known; a `dyn Error` does not tell.
+    pub(crate) kind: Option<&'static str>,
+    pub(crate) message: String,
+    /// The messages of the sources, nearest first.
+    pub(crate) sources: Vec<String>,
+    /// The backtrace of a panic.
+    pub(crate) stacktrace: Option<String>,
+}
+
+impl Exception {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut sources = Vec::new();
+        let mut next = error.source();
+        while let Some(source) = next {
+            sources.push(source.to_string());
+            next = source.source();
+        }
+        Self {
+            kind: None,
+            message: error.to_string(),
+            sources,
+            stacktrace: None,
+        }
+    }
+
+    /// What `exception.stacktrace` holds: the backtrace of a panic, or the chain of an
+    /// error in the form that Rust programs print. `None` where there is neither.
+    pub(crate) fn trace_text(&self) -> Option<String> {
+        if let Some(stacktrace) = &self.stacktrace {
+            return Some(stacktrace.clone());
+        }
+        if self.sources.is_empty() {
+            return None;
+        }
+        let mut text = format!("{}\n\nCaused by:", self.message);
+        for (depth, source) in self.sources.iter().enumerate() {
+            // Writing to a String does not fail.
+            let _ = write!(text, "\n    {depth}: {source}");
+        }
+        Some(text)
+    }
+}
+
+/// The name that the program gave the event. `tracing` makes one from the source position
+/// where none was given, which names nothing.
+pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'static str> {
+    let name = metadata.name();
+    (!name.starts_with("event ") && name != "log event").then_some(name)
+}
+
+impl Record<'_> {
+    pub(crate) fn visit(&mut self, event: &Event<'_>) {
+        event.record(&mut Visitor(self));
+    }
+}
+
+struct Visitor<'r, 'a>(&'r mut Record<'a>);
+
+impl Visitor<'_, '_> {
+    fn push(&mut self, field: &Field, value: Value) {
+        let name = field.name();
+        if name == "message" {
+            self.0.message = match value {
+                Value::Text(text) => text,
+                other => other.to_string(),
+            };
+        } else if !name.starts_with("log.") {
+            // `log.*` is how the `log` crate's records carry what the metadata now says.
+            self.0.fields.push((name, value));
+        }
+    }
+}
+
+impl Visit for Visitor<'_, '_> {
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, Value::Bool(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, Value::Int(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, Value::Uint(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.push(field, Value::Float(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push(field, Value::Text(value.to_owned()));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        // A record has room for one exception; a second error is a field like any other.
+        if self.0.exception.is_none() {
+            self.0.exception = Some(Exception::of(value));
+        } else {
+            self.push(field, Value::Text(value.to_string()));
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.push(field, Value::Text(format!("{value:?}")));
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Uint(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("checkout failed")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("card declined")]
+    struct Inner;
+
+    #[test]
+    fn an_error_keeps_its_chain() {
+        let exception = Exception::of(&Outer(Inner));
+        assert_eq!(exception.message, "checkout failed");
+        assert_eq!(exception.sources, ["card declined"]);
+        assert_eq!(
+            exception.trace_text().unwrap(),
+            "checkout failed\n\nCaused by:\n    0: card declined"
+        );
+        assert_eq!(Exception::of(&Inner).trace_text(), None);
+    }
+}

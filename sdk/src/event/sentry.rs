@@ -1,0 +1,98 @@
+//! ERROR records and panics as Sentry events, of the same trace as everything else.
+
+use std::sync::Arc;
+
+use opentelemetry::Context as OtelContext;
+use opentelemetry::trace::TraceContextExt;
+use sentry_core::Client;
+use sentry_core::protocol::{Event, Level, Mechanism, Value as Json};
+use sentry_core::types::Uuid;
+
+use super::record::{Exception, Record, Value};
+
+#[derive(Debug)]
+pub(crate) struct SentryErrors {
+    client: Arc<Client>,
+}
+
+impl SentryErrors {
+    pub(crate) fn new(client: Arc<Client>) -> Self {
+        Self { client }
+    }
+
+    pub(crate) fn emit(&self, record: &Record<'_>) {
+        let event = event(record);
+        // The ids come from the current context, which need not be the record's.
+        let context = record.trace.clone().map_or_else(OtelContext::new, |ids| {
+            OtelContext::new().with_remote_span_context(ids)
+        });
+        let _attached = context.attach();
+        // No scope: what belongs to the request comes with the record, and a hub would not
+        // follow spawned tasks.
+        self.client.capture_event(event, None);
+    }
+}
+
+fn event(record: &Record<'_>) -> Event<'static> {
+    let panicked = record.exception.as_ref().is_some_and(is_panic);
+    let mut event = Event {
+        event_id: Uuid::new_v4(),
+        level: if panicked { Level::Fatal } else { Level::Error },
+        logger: Some(record.target.to_owned()),
+        message: Some(record.message.clone()),
+        timestamp: record.timestamp,
+        transaction: record.span.map(str::to_owned),
+        ..Event::default()
+    };
+    if let Some(exception) = &record.exception {
+        event.exception = exceptions(exception).into();
+    }
+    if let Some(name) = record.name {
+        event.tags.insert("event.name".to_owned(), name.to_owned());
+    }
+    for (name, value) in &record.fields {
+        event.extra.insert((*name).to_owned(), json(value));
+    }
+    event
+}
+
+fn is_panic(exception: &Exception) -> bool {
+    exception.kind == Some(crate::panic::KIND)
+}
+
+/// Sentry wants the root cause first and the error that was seen last.
+fn exceptions(exception: &Exception) -> Vec<sentry_core::protocol::Exception> {
+    let panicked = is_panic(exception);
+    let outermost = sentry_core::protocol::Exception {
+        ty: exception.kind.unwrap_or("Error").to_owned(),
+        value: Some(exception.message.clone()),
+        stacktrace: panicked
+            .then(sentry_backtrace::current_stacktrace)
+            .flatten(),
+        mechanism: panicked.then(|| Mechanism {
+            ty: "panic".to_owned(),
+            handled: Some(false),
+            ..Mechanism::default()
+        }),
+        ..Default::default()
+    };
+    let sources = exception.sources.iter().rev();
+    sources
+        .map(|source| sentry_core::protocol::Exception {
+            ty: "Error".to_owned(),
+            value: Some(source.clone()),
+            ..Default::default()
+        })
+        .chain([outermost])
+        .collect()
+}
+
+fn json(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => Json::from(*value),
+        Value::Int(value) => Json::from(*value),
+        Value::Uint(value) => Json::from(*value),
+        Value::Float(value) => Json::from(*value),
+        Value::Text(value) => Json::from(value.clone()),
+    }
+}
