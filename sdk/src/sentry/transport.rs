@@ -1,0 +1,177 @@
+//! Envelopes on the export runtime. Sentry's own transports bring a second HTTP stack and
+//! run outside the suppression.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Uri};
+use sentry_core::types::Dsn;
+use sentry_core::{Envelope, Transport, TransportFactory, TransportOptions};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+
+use crate::InitError;
+use crate::export::{Client, Destination, Ledger};
+
+/// Errors are rare and large; a burst beyond this is counted as dropped.
+const QUEUE: usize = 256;
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(super) struct Transports {
+    client: Client,
+    destination: Arc<Destination>,
+    runtime: Handle,
+    ledger: Arc<Ledger>,
+}
+
+impl Transports {
+    pub(super) fn new(dsn: &Dsn, runtime: Handle, ledger: Arc<Ledger>) -> Result<Self, InitError> {
+        let url = dsn.envelope_api_url();
+        let destination = Arc::new(Destination::sentry(url.origin().ascii_serialization()));
+        let secure = url.scheme() == "https";
+        let client = Client::new(secure, TIMEOUT, Arc::clone(&destination)).map_err(|reason| {
+            InitError::InvalidVariable {
+                variable: "SENTRY_DSN".to_owned(),
+                reason,
+                expected: "a DSN whose server can be reached from here",
+            }
+        })?;
+        Ok(Self {
+            client,
+            destination,
+            runtime,
+            ledger,
+        })
+    }
+}
+
+impl TransportFactory for Transports {
+    fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
+        let (queue, commands) = mpsc::channel(QUEUE);
+        let sender = Sender {
+            client: self.client.clone(),
+            destination: Arc::clone(&self.destination),
+            ledger: Arc::clone(&self.ledger),
+            url: options
+                .dsn
+                .envelope_api_url()
+                .as_str()
+                .parse()
+                .unwrap_or_default(),
+            auth: auth(&options.dsn, &options.user_agent),
+        };
+        self.runtime.spawn(sender.run(commands));
+        Arc::new(Queue {
+            commands: queue,
+            ledger: Arc::clone(&self.ledger),
+        })
+    }
+}
+
+fn auth(dsn: &Dsn, user_agent: &str) -> HeaderValue {
+    let auth = dsn.to_auth(Some(user_agent)).to_string();
+    let mut value =
+        HeaderValue::try_from(auth).unwrap_or_else(|_| HeaderValue::from_static("Sentry"));
+    value.set_sensitive(true);
+    value
+}
+
+enum Command {
+    Send(Box<Envelope>),
+    Flush(SyncSender<()>),
+}
+
+struct Queue {
+    commands: mpsc::Sender<Command>,
+    ledger: Arc<Ledger>,
+}
+
+impl Transport for Queue {
+    fn send_envelope(&self, envelope: Envelope) {
+        self.ledger.emitted(1);
+        if self
+            .commands
+            .try_send(Command::Send(Box::new(envelope)))
+            .is_err()
+        {
+            self.ledger.refused(1);
+        }
+    }
+
+    fn flush(&self, timeout: Duration) -> bool {
+        let (done, answer): (_, Receiver<()>) = sync_channel(1);
+        let mut command = Command::Flush(done);
+        let deadline = std::time::Instant::now() + timeout;
+        // A full queue has no room for the flush either; it empties at the sender's pace.
+        loop {
+            match self.commands.try_send(command) {
+                Ok(()) => break,
+                Err(mpsc::error::TrySendError::Closed(_)) => return false,
+                Err(mpsc::error::TrySendError::Full(back)) => command = back,
+            }
+            if std::time::Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let left = deadline.saturating_duration_since(std::time::Instant::now());
+        answer.recv_timeout(left).is_ok()
+    }
+}
+
+struct Sender {
+    client: Client,
+    destination: Arc<Destination>,
+    ledger: Arc<Ledger>,
+    url: Uri,
+    auth: HeaderValue,
+}
+
+impl Sender {
+    async fn run(self, mut commands: mpsc::Receiver<Command>) {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Send(envelope) => self.send(&envelope).await,
+                Command::Flush(done) => {
+                    // Whoever asked may have stopped waiting.
+                    let _ = done.try_send(());
+                }
+            }
+        }
+    }
+
+    async fn send(&self, envelope: &Envelope) {
+        let result = match self.request(envelope) {
+            Ok(request) => match self.client.send(request).await {
+                Ok(response) if response.status().is_success() => Ok(()),
+                Ok(response) => Err(format!("it answered {}", response.status())),
+                Err(error) => Err(error.to_string()),
+            },
+            Err(reason) => Err(reason),
+        };
+        match result {
+            Ok(()) => {
+                self.ledger.delivered(1);
+                self.destination.reached();
+            }
+            Err(reason) => {
+                self.ledger.failed(1);
+                self.destination.failed(&reason);
+            }
+        }
+    }
+
+    fn request(&self, envelope: &Envelope) -> Result<Request<Bytes>, String> {
+        let mut body = Vec::new();
+        envelope
+            .to_writer(&mut body)
+            .map_err(|error| error.to_string())?;
+        Request::post(self.url.clone())
+            .header("x-sentry-auth", self.auth.clone())
+            .header(http::header::CONTENT_TYPE, "application/x-sentry-envelope")
+            .body(Bytes::from(body))
+            .map_err(|error| error.to_string())
+    }
+}
