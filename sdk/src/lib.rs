@@ -1,1 +1,79 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
+mod builder;
+mod diagnostics;
+mod error;
+mod event;
+mod export;
+mod filter;
+mod metrics;
+mod panic;
+mod resource;
+mod sentry;
+mod settings;
+mod shutdown;
+mod span_layer;
+mod telemetry;
+
+pub use builder::Builder;
+pub use error::{FilterError, FlushError, InitError};
+pub use export::{Delivery, DropReason};
+pub use settings::LogFormat;
+pub use shutdown::{ShutdownReport, shutdown_signal};
+pub use telemetry::Telemetry;
+
+/// The crates whose types appear in this API, in the versions that it uses. Two versions of
+/// one of them in a program compile, and lose data in silence.
+pub mod reexport {
+    pub use ::metrics;
+    pub use opentelemetry;
+    pub use opentelemetry_sdk;
+    pub use tracing;
+}
+
+/// Starts telemetry with everything from the environment.
+///
+/// `service_name` is what the service calls itself; `OTEL_SERVICE_NAME`, or `service.name`
+/// in `OTEL_RESOURCE_ATTRIBUTES`, renames it.
+///
+/// From then on `tracing` spans are traces, `tracing` events and `log` records are log
+/// records with the ids of their trace, and the `metrics` macros are metrics, all sent by
+/// OTLP to `OTEL_EXPORTER_OTLP_ENDPOINT` (`http://localhost:4318`); with `SENTRY_DSN` set,
+/// ERROR events and panics also become Sentry events of the same trace. It can be called
+/// anywhere: in a plain `main`, in or before a runtime of any flavour.
+///
+/// # Errors
+/// [`InitError`] names the variable or setting at fault and what was expected. Nothing has
+/// been started then, and the service may go on without.
+///
+/// ```no_run
+/// #[tokio::main]
+/// async fn main() -> Result<(), throughline::InitError> {
+///     let telemetry = throughline::init("checkout")?;
+///     tracing::info!(order.id = 7, "order placed");
+///     metrics::counter!("orders.placed").increment(1);
+///     telemetry.shutdown_async().await;
+///     Ok(())
+/// }
+/// ```
+pub fn init(service_name: impl Into<String>) -> Result<Telemetry, InitError> {
+    builder(service_name).init()
+}
+
+/// [`init`] with settings in code.
+///
+/// ```no_run
+/// # fn main() -> Result<(), throughline::InitError> {
+/// let telemetry = throughline::builder("checkout")
+///     .version(env!("CARGO_PKG_VERSION"))
+///     .environment("staging")
+///     .log_format(throughline::LogFormat::Json)
+///     .filter("info,checkout=debug")
+///     .init()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn builder(service_name: impl Into<String>) -> Builder {
+    Builder::new(service_name.into())
+}
