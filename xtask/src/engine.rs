@@ -105,6 +105,17 @@ impl Engine {
     /// # Errors
     /// When the engine does not answer.
     pub fn containers(&self, project: &str) -> Result<Vec<Container>> {
+        Ok(parse_containers(&self.describe(project)?))
+    }
+
+    /// The volumes without a name of a project's containers: those that an image declares
+    /// and the compose file does not mention.
+    pub(crate) fn nameless_volumes(&self, project: &str) -> Result<Vec<String>> {
+        Ok(parse_nameless_volumes(&self.describe(project)?))
+    }
+
+    /// What the engine tells of each container of a project.
+    fn describe(&self, project: &str) -> Result<Vec<Value>> {
         let label = format!("label=com.docker.compose.project={project}");
         let ids = process::output(
             self.command()
@@ -118,7 +129,7 @@ impl Engine {
                 .args(["inspect", "--type", "container"])
                 .args(ids.split_whitespace()),
         )?;
-        parse_containers(&described)
+        serde_json::from_str(&described).context("the engine's `inspect` gave no JSON list")
     }
 
     /// Whether the image is there: `Some` with its recipe label, empty for an image that
@@ -145,9 +156,20 @@ fn docker_answers() -> bool {
         )
 }
 
-fn parse_containers(described: &str) -> Result<Vec<Container>> {
-    let described: Vec<Value> =
-        serde_json::from_str(described).context("the engine's `inspect` gave no JSON list")?;
+fn parse_nameless_volumes(described: &[Value]) -> Vec<String> {
+    described
+        .iter()
+        .filter_map(|container| container["Mounts"].as_array())
+        .flatten()
+        .filter(|mount| mount["Type"] == "volume")
+        .filter_map(|mount| mount["Name"].as_str())
+        // Both engines name them by 64 hexadecimal digits.
+        .filter(|name| name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn parse_containers(described: &[Value]) -> Vec<Container> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let mut containers: Vec<Container> = described
         .iter()
@@ -160,7 +182,7 @@ fn parse_containers(described: &str) -> Result<Vec<Container>> {
         })
         .collect();
     containers.sort_by(|a, b| a.service.cmp(&b.service));
-    Ok(containers)
+    containers
 }
 
 #[cfg(test)]
@@ -169,16 +191,28 @@ mod tests {
 
     #[test]
     fn both_engines_descriptions_of_a_container_are_read() {
-        let containers = parse_containers(
+        let described: Vec<Value> = serde_json::from_str(
             r#"[{"Name": "/p-loki-1", "State": {"Status": "running", "ExitCode": 0},
                  "Config": {"Labels": {"com.docker.compose.service": "loki"}}},
                 {"Name": "p_init_1", "State": {"Status": "exited", "ExitCode": 2},
                  "Config": {"Labels": {"com.docker.compose.service": "init"}}}]"#,
         )
         .expect("valid descriptions");
+        let containers = parse_containers(&described);
         assert_eq!(containers[0].service, "init");
         assert_eq!(containers[0].exit_code, 2);
         assert_eq!(containers[1].name, "p-loki-1");
         assert_eq!(containers[1].state, "running");
+    }
+    #[test]
+    fn only_volumes_without_a_name_are_listed() {
+        let name = "c2912ce0f4de8dd70ffc03b46f53c5fcb5efe5ec9b8dbdaf7c04be4ada7a0494";
+        let described = serde_json::json!([{"Mounts": [
+            {"Type": "volume", "Name": name},
+            {"Type": "volume", "Name": "p_loki"},
+            {"Type": "bind", "Source": "/etc"},
+        ]}]);
+        let described = described.as_array().expect("a list");
+        assert_eq!(parse_nameless_volumes(described), [name]);
     }
 }

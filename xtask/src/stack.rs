@@ -164,6 +164,7 @@ impl Stack {
     /// # Errors
     /// When the engine fails to.
     pub fn down(&self, volumes: Volumes) -> Result<()> {
+        let nameless = self.engine.nameless_volumes(&self.project)?;
         let log = workspace::log(&format!("down-{}", self.project))?;
         let mut command = self.compose();
         command.arg("down");
@@ -172,7 +173,14 @@ impl Stack {
         }
         process::logged(&mut command, &log, |elapsed| {
             println!("stack: stopping, {} s", elapsed.as_secs());
-        })
+        })?;
+        if !nameless.is_empty() {
+            // podman-compose leaves those that an image declares; the next containers get
+            // new ones, so they would pile up.
+            let mut command = self.engine.command();
+            process::output(command.args(["volume", "rm", "--force"]).args(nameless))?;
+        }
+        Ok(())
     }
 
     /// Makes the project's named volumes as Docker leaves them where an image has no such
