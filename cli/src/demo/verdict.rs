@@ -12,6 +12,7 @@ use throughline_receiver::{
 };
 
 use super::load::Answer;
+use crate::render::value;
 
 /// How many problems are printed; with more of them, these have one cause.
 const SHOWN: usize = 10;
@@ -104,7 +105,7 @@ pub(super) fn judge(received: &Contents, answers: &[Answer]) -> Verdict {
             ));
             continue;
         };
-        if root.attribute_i64("http.response.status_code") != Some(i64::from(*status)) {
+        if value::of(&root.attributes, "http.response.status_code") != Some(status.to_string()) {
             problems.push(format!(
                 "the span of {path} does not tell the status {status} that was answered"
             ));

@@ -11,7 +11,7 @@ pub(crate) mod fixture;
 mod log;
 mod metric;
 mod trace;
-mod value;
+pub(crate) mod value;
 
 /// The whole report: up to `per_route` traces of each root, the records outside of any
 /// trace, and the metrics.

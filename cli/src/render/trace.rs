@@ -10,7 +10,7 @@ use std::{
 use opentelemetry::{SpanId, TraceId};
 use owo_colors::OwoColorize;
 use throughline_receiver::{
-    Attributes, Contents, Received,
+    Contents, Received,
     proto::{
         logs::v1::LogRecord,
         trace::v1::{Span, status::StatusCode},
@@ -170,8 +170,7 @@ fn line(span: &Received<Span>, root: bool) -> String {
         .end_time_unix_nano
         .saturating_sub(span.start_time_unix_nano);
     write!(line, "  {}", value::duration(Duration::from_nanos(nanos))).ok();
-    if let Some(code) = span.attribute_i64("http.response.status_code") {
-        let code = code.to_string();
+    if let Some(code) = value::of(&span.attributes, "http.response.status_code") {
         let failed = code.starts_with('5');
         let code = if failed {
             code.red().to_string()

@@ -65,6 +65,12 @@ pub(crate) fn all_attributes(attributes: &[KeyValue]) -> String {
     parts.join(" ")
 }
 
+/// One attribute as text, whatever its type: a service may send a status code as either.
+pub(crate) fn of(attributes: &[KeyValue], key: &str) -> Option<String> {
+    let found = attributes.iter().find(|attribute| attribute.key == key)?;
+    Some(any(found.value.as_ref()))
+}
+
 fn any(value: Option<&AnyValue>) -> String {
     let Some(value) = value.and_then(|value| value.value.as_ref()) else {
         return String::new();
