@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tracing::subscriber::Interest;
 use tracing::{Event, Metadata, Subscriber, span};
 use tracing_core::callsite::rebuild_interest_cache;
+use tracing_log::AsLog;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer};
@@ -67,6 +68,8 @@ impl FilterHandle {
         let filter = parse(directives)?;
         *self.events.write().unwrap_or_else(PoisonError::into_inner) = filter;
         rebuild_interest_cache();
+        // Records of the `log` crate are first held against a maximum of its own.
+        tracing_log::log::set_max_level(LevelFilter::current().as_log());
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
 use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
 use tracing::Level;
@@ -60,6 +61,9 @@ impl OtlpLogs {
             }
         }
         self.ledger.emitted(1);
+        // The logger gives a record without ids those of the current span, which an event
+        // with `parent: None` has just declined.
+        let _detached = record.trace.is_none().then(|| Context::new().attach());
         self.logger.emit(log);
     }
 }

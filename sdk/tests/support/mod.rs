@@ -1,0 +1,135 @@
+//! Telemetry is global to a process and is set up by its environment, so each case runs in
+//! a process of its own: the test binary again, told to run that one test as its child.
+
+// Each test binary uses a part of this, and none exports it.
+#![allow(dead_code, unreachable_pub)]
+
+use std::process::{Command, Stdio};
+
+use throughline_receiver::Receiver;
+use throughline_receiver::proto::common::v1::any_value::Value;
+
+const CHILD: &str = "THROUGHLINE_TEST_CHILD";
+
+/// What a child left behind.
+#[derive(Debug)]
+pub struct Outcome {
+    pub success: bool,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// The JSON lines on standard output.
+    pub fn lines(&self) -> Vec<serde_json::Value> {
+        self.stdout
+            .lines()
+            // The test harness may have begun the line with its own words.
+            .filter_map(|line| line.find('{').map(|at| &line[at..]))
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
+    }
+
+    /// What the SDK said of itself on standard error.
+    pub fn diagnostics(&self) -> Vec<&str> {
+        self.stderr
+            .lines()
+            .filter(|line| line.starts_with("throughline: "))
+            .collect()
+    }
+}
+
+/// Runs `body` in a child process with these variables and no others of telemetry's.
+///
+/// `test` is the name of the calling test: in the child the same call runs the body and
+/// ends the process.
+pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> Outcome {
+    if std::env::var(CHILD).is_ok_and(|child| child == test) {
+        body();
+        std::process::exit(0);
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .stdin(Stdio::null());
+    for (variable, _) in std::env::vars() {
+        let telemetrys = ["OTEL_", "SENTRY_", "RUST_LOG", "THROUGHLINE_"];
+        if telemetrys.iter().any(|prefix| variable.starts_with(prefix)) {
+            command.env_remove(variable);
+        }
+    }
+    let output = command
+        .env(CHILD, test)
+        .env("RUST_BACKTRACE", "0")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let outcome = Outcome {
+        success: output.status.success(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(
+        outcome.success,
+        "the child failed:\n{}\n{}",
+        outcome.stdout, outcome.stderr
+    );
+    outcome
+}
+
+pub fn is_child(test: &str) -> bool {
+    std::env::var(CHILD).is_ok_and(|child| child == test)
+}
+
+/// The two protocols, as their variables want them.
+pub const PROTOCOLS: [&str; 2] = ["grpc", "http/protobuf"];
+
+/// The variables that send to this receiver.
+pub fn towards(receiver: &Receiver, protocol: &'static str) -> Vec<(&'static str, String)> {
+    let endpoint = match protocol {
+        "grpc" => receiver.grpc_endpoint(),
+        _ => receiver.http_endpoint(),
+    };
+    vec![
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
+    ]
+}
+
+/// A receiver, and what the child left behind that sent to it by `protocol`.
+///
+/// In the child itself no receiver is started.
+pub fn received_by(
+    test: &str,
+    protocol: &'static str,
+    more: &[(&'static str, &str)],
+    body: impl FnOnce(),
+) -> (Receiver, Outcome) {
+    if is_child(test) {
+        in_child(test, &[], body);
+        unreachable!("the child ends in its body");
+    }
+    let receiver = Receiver::start().unwrap();
+    let mut variables = towards(&receiver, protocol);
+    variables.extend(
+        more.iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    let borrowed: Vec<(&str, &str)> = variables
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    let outcome = in_child(test, &borrowed, body);
+    (receiver, outcome)
+}
+
+/// An attribute's value as text; what is absent or has no such form is a failed test.
+pub fn text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::StringValue(text)) => text.clone(),
+        Some(Value::IntValue(number)) => number.to_string(),
+        Some(Value::BoolValue(flag)) => flag.to_string(),
+        Some(Value::DoubleValue(number)) => number.to_string(),
+        other => panic!("not an attribute with a simple value: {other:?}"),
+    }
+}
