@@ -8,6 +8,7 @@ dir=/var/lib/alerts
 log=$dir/alerts.jsonl
 max_body=1048576
 max_lines=1000
+max_bytes=16777216
 
 reply() {
   printf 'Status: %s\r\nContent-Type: %s\r\n\r\n' "$1" "$2"
@@ -46,8 +47,9 @@ POST)
   done
   trap 'rmdir "$dir/lock"' EXIT
   printf '%s\n' "$payload" >>"$log"
-  if [ "$(wc -l <"$log")" -gt "$max_lines" ]; then
-    tail -n "$max_lines" "$log" >"$log.new"
+  lines=$(wc -l <"$log")
+  if [ "$lines" -gt "$max_lines" ] || [ "$(wc -c <"$log")" -gt "$max_bytes" ]; then
+    tail -n $((lines / 2)) "$log" >"$log.new"
     mv "$log.new" "$log"
   fi
   printf '%s\n' "$payload" >&2
