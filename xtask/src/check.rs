@@ -104,9 +104,14 @@ pub fn run(options: &Options) -> Result<bool> {
     let mut images = steps.iter().any(|step| step.needs_containers()).then(|| {
         let wanted = options.engine;
         thread::spawn(move || -> Result<Engine> {
-            let engine = Engine::find(wanted)?;
-            images::ensure(&engine, images::Priority::Background)?;
-            Ok(engine)
+            let engine = Engine::find(wanted).and_then(|engine| {
+                images::ensure(&engine, images::Priority::Background)?;
+                Ok(engine)
+            });
+            if let Err(error) = &engine {
+                println!("images: failed, going on without them: {error:#}");
+            }
+            engine
         })
     });
     let mut engine: Option<Engine> = None;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -17,6 +18,10 @@ pub(crate) fn has_program(name: &str) -> bool {
 
 /// Installs `packages`, saying so first and why.
 pub(crate) fn install(packages: &[&str], reason: &str) -> Result<()> {
+    // The images are built beside the Rust steps, and apt-get gives up when another runs.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+
     println!("installing {} ({reason})", packages.join(", "));
     if !has_program("apt-get") {
         bail!(
@@ -25,11 +30,14 @@ pub(crate) fn install(packages: &[&str], reason: &str) -> Result<()> {
         );
     }
     let log = crate::workspace::log("apt")?;
-    process::logged(as_root("apt-get")?.arg("update"), &log, |_| {})
-        .context("cannot refresh the package lists")?;
+    // One unreachable source of many fails the whole update; what is needed may be known.
+    if let Err(error) = process::logged(as_root("apt-get")?.arg("update"), &log, |_| {}) {
+        println!("the package lists are not fresh: {error:#}");
+    }
     process::logged(
         as_root("apt-get")?
             .args(["install", "--yes", "--no-install-recommends"])
+            .args(["-o", "DPkg::Lock::Timeout=300"])
             .args(packages),
         &log,
         |_| {},

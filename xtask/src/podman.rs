@@ -41,9 +41,12 @@ impl Podman {
         };
         if let Some(settings) = engine_settings()? {
             let path = workspace::state("containers.conf");
-            fs::create_dir_all(workspace::state(""))
-                .and_then(|()| fs::write(&path, settings))
-                .with_context(|| format!("cannot write {}", path.display()))?;
+            // Not written again when it is right: another Podman may be reading it.
+            if fs::read_to_string(&path).ok().as_deref() != Some(&settings) {
+                fs::create_dir_all(workspace::state(""))
+                    .and_then(|()| fs::write(&path, settings))
+                    .with_context(|| format!("cannot write {}", path.display()))?;
+            }
             podman
                 .environment
                 .push(("CONTAINERS_CONF", path.display().to_string()));

@@ -1,5 +1,7 @@
 //! Licences, bans, sources and advisories of every dependency, by cargo-deny.
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -13,7 +15,7 @@ const VERSION: &str = "0.20.2";
 pub(super) fn check() -> Result<Tally> {
     let deny = ensure()?;
     let run = |checks: &[&str]| {
-        let mut command = std::process::Command::new(&deny);
+        let mut command = Command::new(&deny);
         command
             .current_dir(workspace::root())
             .args(["--workspace", "--locked", "check", "--hide-inclusion-graph"])
@@ -29,11 +31,8 @@ pub(super) fn check() -> Result<Tally> {
         Ok(()) => tally.add("advisories", run(&["--disable-fetch", "advisories"])),
         Err(error) => {
             let reason = format!("{error:#}");
-            let reason = reason
-                .lines()
-                .find(|line| line.contains("failed"))
-                .unwrap_or(&reason)
-                .trim();
+            // Of all that cargo-deny and git say, git's last word names the cause.
+            let reason = reason.lines().last().unwrap_or_default().trim();
             tally.notes.push(format!(
                 "advisories were not checked: the RustSec database could not be fetched ({reason}); run `cargo xtask test --only deny` where GitHub can be reached"
             ));
@@ -44,18 +43,22 @@ pub(super) fn check() -> Result<Tally> {
 
 /// The database is a git repository on GitHub. A machine that cannot reach it is no
 /// reason to call the project broken, so that is told apart from a vulnerability.
-fn fetch_advisories(deny: &std::path::Path) -> Result<()> {
+fn fetch_advisories(deny: &Path) -> Result<()> {
     process::output(
-        std::process::Command::new(deny)
+        Command::new(deny)
             .current_dir(workspace::root())
-            .args(["--workspace", "--locked", "fetch", "db"]),
+            .args(["--workspace", "--locked", "fetch", "db"])
+            // Never ask for a password, never wait for a line that went silent.
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_HTTP_LOW_SPEED_LIMIT", "1")
+            .env("GIT_HTTP_LOW_SPEED_TIME", "30"),
     )
     .map(|_| ())
 }
 
 /// cargo-deny from `PATH`, else built once into `target/xtask`.
-fn ensure() -> Result<std::path::PathBuf> {
-    let mut installed = std::process::Command::new("cargo-deny");
+fn ensure() -> Result<PathBuf> {
+    let mut installed = Command::new("cargo-deny");
     if process::succeeds(installed.arg("--version"), Duration::from_secs(10)) {
         return Ok("cargo-deny".into());
     }
