@@ -144,6 +144,14 @@ def services() -> dashboard.Dashboard:
         .time("now-30m", "now")
         .refresh("10s")
         .tooltip(dashboard_model.DashboardCursorSync.CROSSHAIR)
+        .annotation(
+            dashboard.AnnotationQuery()
+            .name("HighErrorRatio is firing")
+            .datasource(PROMETHEUS)
+            .enable(True)
+            .icon_color("red")
+            .expr('ALERTS{alertname="HighErrorRatio", alertstate="firing", service_name=~"$service"}')
+        )
         # Loki refuses a matcher that also matches the empty string; a span without
         # a route has no such label, which Prometheus matches as the empty string.
         .with_variable(
