@@ -1,6 +1,8 @@
 //! What left the process, decoded: every signal carries the same ids, whatever the event's
 //! way to its span.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::error::Error;

@@ -1,5 +1,7 @@
 //! Start and end, from wherever a service may do it.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::time::{Duration, Instant};

@@ -1,5 +1,7 @@
 //! What the environment decides, seen from outside.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //! a process of its own: the test binary again, told to run that one test as its child.
 
 // Each test binary uses a part of this, and none exports it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::process::{Command, Stdio};
 
