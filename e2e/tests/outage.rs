@@ -1,0 +1,71 @@
+//! What the collector has taken survives the collector and the servers behind it.
+
+use std::collections::BTreeSet;
+
+use throughline_e2e::{
+    failure::Outcome,
+    jaeger,
+    load::{Load, Route},
+    quickstart::{Options, Quickstart},
+    run::Run,
+    stack::servers,
+    wait::{ARRIVAL, eventually},
+};
+
+const EACH: usize = 25;
+
+#[tokio::test]
+async fn a_killed_collector_delivers_what_it_had_taken_while_its_servers_hung() -> Outcome {
+    let servers = servers().await?;
+    let run = Run::new("outage");
+    let quickstart = Quickstart::start(&run, &servers, Options::default()).await?;
+    // Servers that hang rather than refuse: the harder case, since nothing fails at once.
+    servers.container("jaeger", "pause").await?;
+    servers.container("loki", "pause").await?;
+    let driven = async {
+        let requests = Load::on(quickstart.address())
+            .drive(&[Route::Orders], EACH)
+            .await?;
+        // A good end means that the collector has acknowledged all of it.
+        quickstart.stop().await?;
+        servers.container("collector", "kill").await?;
+        anyhow::Ok(requests)
+    }
+    .await;
+    // First of all the stack is made whole again, for the tests that follow.
+    servers.container("jaeger", "unpause").await?;
+    servers.container("loki", "unpause").await?;
+    servers.container("collector", "start").await?;
+    servers.ready().await?;
+
+    let ids: BTreeSet<String> = driven?
+        .iter()
+        .map(|request| request.id.to_string())
+        .collect();
+    let span = Route::Orders.span();
+    eventually(
+        &format!("the {EACH} traces in Jaeger"),
+        ARRIVAL,
+        || servers.jaeger.traces(&run, &span),
+        |traces| {
+            jaeger::by_order(traces)
+                .into_keys()
+                .collect::<BTreeSet<_>>()
+                == ids
+        },
+    )
+    .await?;
+    eventually(
+        &format!("the {EACH} records in Loki"),
+        ARRIVAL,
+        || servers.loki.records(&run),
+        |records| {
+            let found = records
+                .iter()
+                .map(|record| record.label("order_id").to_owned());
+            found.filter(|id| !id.is_empty()).collect::<BTreeSet<_>>() == ids
+        },
+    )
+    .await?;
+    Ok(())
+}
