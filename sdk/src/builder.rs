@@ -127,12 +127,7 @@ impl Builder {
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
-        // In this order: the SDK's own instruments look for the global meter when the other
-        // providers are built.
         let meters = meter_provider(&settings, &resource, &runtime, &ledgers)?;
-        if let Some(provider) = &meters {
-            global::set_meter_provider(provider.clone());
-        }
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
         let tracers = tracer_provider(&settings, &resource, &runtime, &ledgers, self.sampler)?;
         let errors = settings
@@ -157,6 +152,9 @@ impl Builder {
         })?;
         if let (Some(listener), Some(prometheus)) = (listener, prometheus) {
             facade::serve(listener, prometheus, runtime.handle())?;
+        }
+        if let Some(provider) = &meters {
+            global::set_meter_provider(provider.clone());
         }
         if let Some(provider) = &tracers {
             global::set_tracer_provider(provider.clone());

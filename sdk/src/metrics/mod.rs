@@ -6,7 +6,9 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_opentelemetry::{OpenTelemetryMetrics, OpenTelemetryRecorder};
 use metrics_util::layers::FanoutBuilder;
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::{Aggregation, Instrument, SdkMeterProvider, Stream};
+use opentelemetry_sdk::metrics::{
+    Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream,
+};
 
 pub(crate) use prometheus::{bind, serve};
 
@@ -32,7 +34,8 @@ const DURATION_SUFFIX: &str = ".duration";
 
 /// The view that gives durations their bounds.
 pub(crate) fn duration_view(instrument: &Instrument) -> Option<Stream> {
-    if !instrument.name().ends_with(DURATION_SUFFIX) {
+    let histogram = instrument.kind() == InstrumentKind::Histogram;
+    if !histogram || !instrument.name().ends_with(DURATION_SUFFIX) {
         return None;
     }
     Stream::builder()

@@ -2,7 +2,8 @@
 //! run outside the suppression.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,10 +50,12 @@ impl Transports {
 
 impl TransportFactory for Transports {
     fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
-        let (queue, commands) = mpsc::channel(QUEUE);
+        let (queue, commands) = mpsc::unbounded_channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
         let sender = Sender {
             client: self.client.clone(),
             destination: Arc::clone(&self.destination),
+            waiting: Arc::clone(&waiting),
             ledger: Arc::clone(&self.ledger),
             url: options
                 .dsn
@@ -65,6 +68,7 @@ impl TransportFactory for Transports {
         self.runtime.spawn(sender.run(commands));
         Arc::new(Queue {
             commands: queue,
+            waiting,
             ledger: Arc::clone(&self.ledger),
         })
     }
@@ -84,56 +88,47 @@ enum Command {
 }
 
 struct Queue {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::UnboundedSender<Command>,
+    /// Envelopes that wait or are being sent. The bound is kept here and not by the channel,
+    /// so that a full queue still takes a flush.
+    waiting: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
 }
 
 impl Transport for Queue {
     fn send_envelope(&self, envelope: Envelope) {
         self.ledger.emitted(1);
-        if self
-            .commands
-            .try_send(Command::Send(Box::new(envelope)))
-            .is_err()
-        {
+        let room = self.waiting.fetch_add(1, Ordering::Relaxed) < QUEUE;
+        let command = Command::Send(Box::new(envelope));
+        if !room || self.commands.send(command).is_err() {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.ledger.refused(1);
         }
     }
 
     fn flush(&self, timeout: Duration) -> bool {
-        let (done, answer): (_, Receiver<()>) = sync_channel(1);
-        let mut command = Command::Flush(done);
-        let deadline = std::time::Instant::now() + timeout;
-        // A full queue has no room for the flush either; it empties at the sender's pace.
-        loop {
-            match self.commands.try_send(command) {
-                Ok(()) => break,
-                Err(mpsc::error::TrySendError::Closed(_)) => return false,
-                Err(mpsc::error::TrySendError::Full(back)) => command = back,
-            }
-            if std::time::Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let left = deadline.saturating_duration_since(std::time::Instant::now());
-        answer.recv_timeout(left).is_ok()
+        let (done, answer) = sync_channel(1);
+        self.commands.send(Command::Flush(done)).is_ok() && answer.recv_timeout(timeout).is_ok()
     }
 }
 
 struct Sender {
     client: Client,
     destination: Arc<Destination>,
+    waiting: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
     url: Uri,
     auth: HeaderValue,
 }
 
 impl Sender {
-    async fn run(self, mut commands: mpsc::Receiver<Command>) {
+    async fn run(self, mut commands: mpsc::UnboundedReceiver<Command>) {
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Send(envelope) => self.send(&envelope).await,
+                Command::Send(envelope) => {
+                    self.send(&envelope).await;
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                }
                 Command::Flush(done) => {
                     // Whoever asked may have stopped waiting.
                     let _ = done.try_send(());

@@ -1,5 +1,7 @@
 //! One JSON object a line, flat. `docs/conventions.md` lists the keys.
 
+use std::thread::ThreadId;
+
 use serde::Serializer as _;
 use serde::ser::SerializeMap;
 use serde_json::Serializer;
@@ -60,7 +62,7 @@ fn entries(
     map.serialize_entry("process", &process.pid)?;
     let thread = std::thread::current();
     optional(&mut map, "thread", thread.name())?;
-    map.serialize_entry("thread_id", &format!("{:?}", thread.id()))?;
+    map.serialize_entry("thread_id", &thread_number(thread.id()))?;
     map.serialize_entry("service", &process.service)?;
     optional(&mut map, "version", process.version.as_deref())?;
     optional(&mut map, "environment", process.environment.as_deref())?;
@@ -94,6 +96,15 @@ fn entries(
         )?;
     }
     map.end()
+}
+
+/// The number inside `ThreadId(7)`, which the standard library shows in no other way.
+fn thread_number(id: ThreadId) -> Option<u64> {
+    let shown = format!("{id:?}");
+    shown
+        .trim_matches(|c: char| !c.is_ascii_digit())
+        .parse()
+        .ok()
 }
 
 #[derive(serde::Serialize)]
@@ -164,6 +175,7 @@ mod tests {
         assert_eq!(json["service"], "shop");
         assert_eq!(json["version"], "1.2.3");
         assert_eq!(json["process"], 42);
+        assert!(json["thread_id"].is_u64());
         assert_eq!(json["exception"]["message"], "declined");
         assert!(
             json["exception"]["stacktrace"]
