@@ -39,6 +39,8 @@ pub struct Container {
     pub state: String,
     /// The last exit code; 0 while it runs.
     pub exit_code: i64,
+    /// How often its restart policy has brought it back.
+    pub restarts: u64,
 }
 
 impl Engine {
@@ -179,6 +181,7 @@ fn parse_containers(described: &[Value]) -> Vec<Container> {
             service: text(&container["Config"]["Labels"]["com.docker.compose.service"]),
             state: text(&container["State"]["Status"]),
             exit_code: container["State"]["ExitCode"].as_i64().unwrap_or_default(),
+            restarts: container["RestartCount"].as_u64().unwrap_or_default(),
         })
         .collect();
     containers.sort_by(|a, b| a.service.cmp(&b.service));

@@ -58,6 +58,8 @@ pub(crate) fn logged(command: &mut Command, log: &Path, beat: impl FnMut(Duratio
         .append(true)
         .open(log)
         .with_context(|| format!("cannot write {}", log.display()))?;
+    // What earlier commands wrote into the same log is not this one's failure.
+    let before = file.metadata().map_or(0, |file| file.len());
     command
         .stdout(file.try_clone().context("cannot share the log file")?)
         .stderr(file);
@@ -68,10 +70,17 @@ pub(crate) fn logged(command: &mut Command, log: &Path, beat: impl FnMut(Duratio
             "`{}` ended with {status}; the last lines of {}:\n{}",
             line(command),
             log.display(),
-            tail(&fs::read_to_string(log).unwrap_or_default(), TAIL)
+            tail(&since(log, before), TAIL)
         ),
         None => bail!("`{}` was not waited for", line(command)),
     }
+}
+
+/// What a log holds from a position on.
+fn since(log: &Path, position: u64) -> String {
+    let content = fs::read(log).unwrap_or_default();
+    let start = usize::try_from(position).unwrap_or(0).min(content.len());
+    String::from_utf8_lossy(&content[start..]).into_owned()
 }
 
 /// Waits for the child to end. `None` says that the deadline passed first and the child
@@ -167,6 +176,24 @@ mod tests {
             Duration::from_millis(200)
         ));
         assert!(succeeds(&mut Command::new("true"), Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_failure_shows_only_its_own_part_of_a_shared_log() {
+        let log = std::env::temp_dir().join(format!("xtask-log-{}", std::process::id()));
+        logged(Command::new("echo").arg("earlier"), &log, |_| {}).expect("echo works");
+        let failure = logged(
+            Command::new("sh").args(["-c", "echo later; exit 1"]),
+            &log,
+            |_| {},
+        )
+        .expect_err("exit 1 is a failure")
+        .to_string();
+        fs::remove_file(&log).expect("the log was written");
+        assert!(
+            failure.contains("\nlater") && !failure.contains("earlier"),
+            "{failure}"
+        );
     }
 
     #[test]

@@ -2,22 +2,20 @@
 //! for until every server answers.
 
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 pub use self::ports::{Ports, Server};
+use self::ready::not_ready;
 use crate::engine::{Container, Engine, Kind};
 use crate::{images, process, workspace};
 
 mod ports;
+mod ready;
 
-/// A cold start on two slow cores, migrations of Bugsink's database included.
-const READY_DEADLINE: Duration = Duration::from_secs(240);
 /// The service that gives each volume its owner and ends.
 const VOLUMES_INIT: &str = "volumes-init";
-const POLL: Duration = Duration::from_millis(250);
 
 /// What becomes of the named volumes when the stack goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,25 +117,6 @@ impl Stack {
             &workspace::log(&format!("up-{}", self.project))?,
             |elapsed| println!("stack: starting, {} s", elapsed.as_secs()),
         )
-    }
-
-    /// Waits until a service that runs once has run, and well.
-    fn wait_for_end(&self, service: &str) -> Result<()> {
-        let start = Instant::now();
-        loop {
-            let container = self.container(service)?;
-            match (container.state.as_str(), container.exit_code) {
-                ("exited" | "stopped", 0) => return Ok(()),
-                ("exited" | "stopped", code) => bail!(
-                    "service {service} ended with exit code {code}; it said:\n{}",
-                    self.logs(service, 30)?
-                ),
-                (state, _) if start.elapsed() > READY_DEADLINE => {
-                    bail!("service {service} is still {state}, expected it to end")
-                }
-                _ => thread::sleep(POLL),
-            }
-        }
     }
 
     /// [`Stack::up`], but at no cost when every server answers already.
@@ -343,73 +322,6 @@ impl Stack {
         let text = std::fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}", path.display()))?;
         Ok(keys_of_section(&text, "volumes"))
-    }
-
-    fn wait_until_ready(&self, services: &[String]) -> Result<()> {
-        let start = Instant::now();
-        let mut waiting: Vec<Server> = Server::ALL
-            .into_iter()
-            .filter(|server| services.iter().any(|service| service == server.service()))
-            .collect();
-        loop {
-            let mut reasons = Vec::new();
-            waiting.retain(|server| match not_ready(*server, &self.url(*server)) {
-                None => false,
-                Some(reason) => {
-                    reasons.push(format!("{}: {reason}", server.service()));
-                    true
-                }
-            });
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            if let Some(dead) = self.dead_container()? {
-                bail!(
-                    "service {} died with exit code {}; its last log lines:\n{}",
-                    dead.service,
-                    dead.exit_code,
-                    self.logs(&dead.service, 30)?
-                );
-            }
-            if start.elapsed() > READY_DEADLINE {
-                let logs: Vec<String> = waiting
-                    .iter()
-                    .map(|server| {
-                        let logs = self
-                            .logs(server.service(), 30)
-                            .unwrap_or_else(|error| format!("{error:#}"));
-                        format!("== {}\n{logs}", server.service())
-                    })
-                    .collect();
-                bail!(
-                    "not ready after {} s: {}\n{}",
-                    READY_DEADLINE.as_secs(),
-                    reasons.join("; "),
-                    logs.join("\n")
-                );
-            }
-            thread::sleep(POLL);
-        }
-    }
-
-    /// A container that ended badly and that no restart policy will bring back.
-    fn dead_container(&self) -> Result<Option<Container>> {
-        Ok(self.containers()?.into_iter().find(|container| {
-            matches!(container.state.as_str(), "exited" | "stopped") && container.exit_code != 0
-        }))
-    }
-}
-
-/// Why a server is not ready, or `None` when it is.
-fn not_ready(server: Server, base: &str) -> Option<String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(Duration::from_secs(2)))
-        .build()
-        .into();
-    let url = format!("{base}{}", server.ready_path());
-    match agent.get(&url).call() {
-        Ok(_) => None,
-        Err(error) => Some(format!("{url} gave: {error}")),
     }
 }
 
