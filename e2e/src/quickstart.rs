@@ -230,7 +230,18 @@ async fn program() -> Result<&'static Path> {
     let program = PROGRAM
         .get_or_try_init(async || {
             let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-            let build = Command::new(cargo)
+            let mut command = Command::new(cargo);
+            // Set for this test's package. Build scripts watch them, and would run again at
+            // each change between this and a plain `cargo build`.
+            for (name, _) in env::vars_os() {
+                let of_package = |name: &str| {
+                    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+                };
+                if name.to_str().is_some_and(of_package) {
+                    command.env_remove(name);
+                }
+            }
+            let build = command
                 .args(["build", "--quiet", "--package", "quickstart"])
                 .current_dir(env!("CARGO_MANIFEST_DIR"))
                 .output()

@@ -40,7 +40,17 @@ pub(super) async fn quickstart() -> Result<PathBuf> {
     }
     // Cargo names itself when it runs a program, so the same toolchain is used.
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut child = Command::new(&cargo)
+    let mut command = Command::new(&cargo);
+    // `cargo run` sets these for this program's package. Build scripts, ring's for one, watch
+    // them, and would run again at each change between this and a plain `cargo build`.
+    for (name, _) in env::vars_os() {
+        let of_package =
+            |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(of_package) {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
         .args([
             "build",
             "--package",
