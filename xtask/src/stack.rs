@@ -11,6 +11,7 @@ use self::ready::not_ready;
 use crate::engine::{Container, Engine, Kind};
 use crate::{images, process, workspace};
 
+mod environment;
 mod ports;
 mod ready;
 
@@ -32,6 +33,9 @@ pub struct Stack {
     engine: Engine,
     project: String,
     ports: Ports,
+    /// Whether only the compose file's defaults count, apart from the ports: a developer's
+    /// own webhook or passwords must not change what the tests see.
+    defaults_only: bool,
 }
 
 impl Stack {
@@ -45,6 +49,7 @@ impl Stack {
             engine: Engine::find(engine)?,
             project: project.to_owned(),
             ports: Ports::from_environment()?,
+            defaults_only: false,
         })
     }
 
@@ -62,6 +67,7 @@ impl Stack {
             engine: Engine::find(engine)?,
             project: "throughline-test".to_owned(),
             ports: Ports::for_tests(),
+            defaults_only: true,
         })
     }
 
@@ -113,7 +119,7 @@ impl Stack {
 
     fn start(&self, arguments: &[&str]) -> Result<()> {
         process::logged(
-            self.compose().args(["up", "--detach"]).args(arguments),
+            self.compose()?.args(["up", "--detach"]).args(arguments),
             &workspace::log(&format!("up-{}", self.project))?,
             |elapsed| println!("stack: starting, {} s", elapsed.as_secs()),
         )
@@ -145,7 +151,7 @@ impl Stack {
     pub fn down(&self, volumes: Volumes) -> Result<()> {
         let nameless = self.engine.nameless_volumes(&self.project)?;
         let log = workspace::log(&format!("down-{}", self.project))?;
-        let mut command = self.compose();
+        let mut command = self.compose()?;
         command.arg("down");
         if volumes == Volumes::Delete {
             command.arg("--volumes");
@@ -294,15 +300,22 @@ impl Stack {
     }
 
     /// The compose program with the ports in its environment.
-    pub(crate) fn compose(&self) -> Command {
+    pub(crate) fn compose(&self) -> Result<Command> {
         let mut command = self.engine.compose(&self.project);
+        if self.defaults_only {
+            let compose = compose_file()?;
+            for name in environment::names(&compose) {
+                command.env_remove(name);
+            }
+            command.args(["--env-file", "/dev/null"]);
+        }
         command.envs(self.ports.variables());
-        command
+        Ok(command)
     }
 
     /// The services to start: all, except those whose image cannot be had here.
     fn services(&self) -> Result<Vec<String>> {
-        let listed = process::output(self.compose().args(["config", "--services"]))?;
+        let listed = process::output(self.compose()?.args(["config", "--services"]))?;
         let mut services: Vec<String> = listed.split_whitespace().map(str::to_owned).collect();
         if !self.has_image(Server::Grafana) {
             println!(
@@ -318,11 +331,13 @@ impl Stack {
     }
 
     fn volumes(&self) -> Result<Vec<String>> {
-        let path = workspace::root().join("docker-compose.yml");
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        Ok(keys_of_section(&text, "volumes"))
+        Ok(keys_of_section(&compose_file()?, "volumes"))
     }
+}
+
+fn compose_file() -> Result<String> {
+    let path = workspace::root().join("docker-compose.yml");
+    std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// The keys one level below a top-level key of a compose file.

@@ -15,7 +15,10 @@ pub(super) fn check(engine: &Engine) -> Result<Tally> {
     let compose = Stack::for_tests_with(Some(engine.kind()))?;
     tally.add(
         "docker-compose.yml",
-        process::output(compose.compose().arg("config")).map(|_| ()),
+        compose
+            .compose()
+            .and_then(|mut compose| process::output(compose.arg("config")))
+            .map(|_| ()),
     );
     tally.add(
         "collector/single-node.yaml, by the collector",

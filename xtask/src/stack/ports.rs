@@ -2,6 +2,8 @@
 
 use anyhow::{Context as _, Result};
 
+use super::environment;
+
 /// A server of the stack that answers over HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
@@ -127,10 +129,9 @@ impl Ports {
     pub(crate) fn from_environment() -> Result<Self> {
         let mut ports = Self::default();
         for (variable, port) in ports.entries() {
-            if let Some(value) = std::env::var_os(variable) {
+            if let Some(value) = environment::value(variable) {
                 *port = value
-                    .to_str()
-                    .and_then(|value| value.parse().ok())
+                    .parse()
                     .with_context(|| format!("{variable} is {value:?}, expected a port number"))?;
             }
         }
