@@ -134,6 +134,16 @@ impl Engine {
         serde_json::from_str(&described).context("the engine's `inspect` gave no JSON list")
     }
 
+    /// The image's own name, which it keeps when its tag goes to another.
+    pub(crate) fn image_id(&self, image: &str) -> Option<String> {
+        process::output(
+            self.command()
+                .args(["image", "inspect", "--format", "{{.Id}}", image]),
+        )
+        .ok()
+        .map(|id| id.trim().to_owned())
+    }
+
     /// Whether the image is there: `Some` with its recipe label, empty for an image that
     /// was pulled.
     pub(crate) fn image_label(&self, image: &str, label: &str) -> Option<String> {

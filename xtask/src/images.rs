@@ -91,6 +91,7 @@ fn ensure_one(
             }
         }
     }
+    let replaced = engine.image_id(image.reference);
     let start = Instant::now();
     let log = workspace::log(image.name)?;
     File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -106,6 +107,14 @@ fn ensure_one(
         Source::None => return Ok(()),
     }
     work.commit(&format!("{LABEL}={recipe}"))?;
+    if let Some(replaced) = replaced {
+        // A container may still use it; then it stays until that is gone.
+        let mut remove = engine.command();
+        process::succeeds(
+            remove.args(["image", "rm", &replaced]),
+            Duration::from_secs(60),
+        );
+    }
     println!(
         "{}: done in {} s, {}",
         image.name,

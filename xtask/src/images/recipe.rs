@@ -54,8 +54,19 @@ pub(super) struct Go {
     pub(super) programs: &'static [(&'static str, &'static str)],
     /// Path in the module, and the path in the build's context.
     pub(super) files: &'static [(&'static str, &'static str)],
-    /// Whether the official image has a shell.
-    pub(super) shell: bool,
+    pub(super) userland: Userland,
+}
+
+/// What surrounds the programs, as in the official image: more would hide a need that the
+/// official image does not meet.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Userland {
+    /// Certificate authorities and nothing else.
+    Certificates,
+    /// Accounts and `/tmp` too.
+    Distroless,
+    /// A shell and the usual small tools too.
+    Busybox,
 }
 
 pub(super) const IMAGES: &[Image] = &[
@@ -75,7 +86,7 @@ pub(super) const IMAGES: &[Image] = &[
             packages: ".",
             programs: &[("collector", "otelcol-contrib")],
             files: &[],
-            shell: false,
+            userland: Userland::Certificates,
         }),
     },
     Image {
@@ -92,7 +103,7 @@ pub(super) const IMAGES: &[Image] = &[
                 "cmd/jaeger/sampling-strategies.json",
                 "root/cmd/jaeger/sampling-strategies.json",
             )],
-            shell: true,
+            userland: Userland::Busybox,
         }),
     },
     Image {
@@ -114,7 +125,7 @@ pub(super) const IMAGES: &[Image] = &[
                 "documentation/examples/prometheus.yml",
                 "config/prometheus.yml",
             )],
-            shell: true,
+            userland: Userland::Busybox,
         }),
     },
     Image {
@@ -131,7 +142,7 @@ pub(super) const IMAGES: &[Image] = &[
                 "cmd/loki/loki-docker-config.yaml",
                 "config/local-config.yaml",
             )],
-            shell: false,
+            userland: Userland::Distroless,
         }),
     },
     Image {
@@ -148,7 +159,7 @@ pub(super) const IMAGES: &[Image] = &[
                 ("amtool", "bin/amtool"),
             ],
             files: &[("examples/ha/alertmanager.yml", "config/alertmanager.yml")],
-            shell: true,
+            userland: Userland::Busybox,
         }),
     },
     Image {

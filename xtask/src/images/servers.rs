@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::context::{self, Work};
-use super::recipe::Go as Recipe;
+use super::recipe::{Go as Recipe, Userland};
 use super::{Priority, context::copy};
 use crate::golang::Go;
 use crate::{debian, process};
@@ -41,10 +41,10 @@ pub(super) fn build(work: &Work<'_>, recipe: &Recipe) -> Result<()> {
     work.step("compiling", command.arg(recipe.packages))?;
 
     let root = work.root();
-    if recipe.shell {
-        context::add_busybox(&root)?;
-    } else {
-        context::add_base(&root)?;
+    match recipe.userland {
+        Userland::Certificates => context::add_certificates(&root)?,
+        Userland::Distroless => context::add_base(&root)?,
+        Userland::Busybox => context::add_busybox(&root)?,
     }
     for (built, path) in recipe.programs {
         copy(&programs.join(built), &root.join(path))?;
