@@ -195,3 +195,68 @@ impl Output {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
+
+    use tokio::sync::Mutex;
+
+    use super::*;
+
+    /// A program that another test's fork still holds open for writing cannot be started
+    /// ("text file busy"), so these tests run one after another.
+    static ALONE: Mutex<()> = Mutex::const_new(());
+
+    /// A program that stands in for a quickstart that goes wrong.
+    fn program(name: &str, script: &str) -> PathBuf {
+        let path = env::temp_dir().join(format!("throughline-{name}-{}", std::process::id()));
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
+        path
+    }
+
+    fn start(program: &Path) -> Service {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9));
+        Service::start(program, address, "grpc", "http://127.0.0.1:9").unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_service_that_dies_is_reported_with_what_it_said() {
+        let _alone = ALONE.lock().await;
+        let program = program("dies", "echo 'cannot listen' >&2; exit 3");
+        let error = start(&program).ready().await.unwrap_err().to_string();
+        fs::remove_file(program).unwrap();
+        assert!(
+            error.contains("ended by itself (exit status: 3)"),
+            "{error}"
+        );
+        assert!(error.contains("cannot listen"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_service_that_ends_badly_is_reported_and_one_that_ends_well_is_not() {
+        let _alone = ALONE.lock().await;
+        for (name, code) in [("well", 0), ("badly", 4)] {
+            // The line tells that the trap is set; before that, SIGTERM would just kill it.
+            let script =
+                format!("trap 'exit {code}' TERM; echo ready; while :; do sleep 0.01; done");
+            let program = program(name, &script);
+            let mut service = start(&program);
+            while service.output.lines().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let stopped = service.stop().await;
+            fs::remove_file(program).unwrap();
+            match code {
+                0 => stopped.unwrap(),
+                _ => assert!(
+                    stopped
+                        .unwrap_err()
+                        .to_string()
+                        .contains("did not end well (exit status: 4)")
+                ),
+            }
+        }
+    }
+}
