@@ -1,7 +1,15 @@
 //! Alerts reach a person: by Alertmanager's webhook and by Bugsink's.
 
+use std::{fs, path::Path};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Url;
+use serde_json::Value;
 use throughline_e2e::{
+    alertmanager::Alert,
+    bugsink::Reported,
     failure::Outcome,
+    grafana,
     load::{Load, Route},
     quickstart::{Options, Quickstart},
     run::Run,
@@ -34,21 +42,14 @@ async fn a_high_error_ratio_fires_reaches_the_webhook_and_resolves() -> Outcome 
         .alertmanager
         .active("service_name", &run.service)
         .await?;
-    active.must("one active alert, with what to do about it", |alerts| {
+    active.must("one active alert of this name", |alerts| {
         alerts.len() == 1
             && alerts[0]
                 .labels
                 .get("alertname")
                 .is_some_and(|name| name == ALERT)
-            && ["summary", "description", "runbook_url", "dashboard_url"]
-                .iter()
-                .all(|key| {
-                    alerts[0]
-                        .annotations
-                        .get(*key)
-                        .is_some_and(|text| !text.is_empty())
-                })
     })?;
+    says_what_to_do(&active.value[0], &run)?;
 
     drop(load);
     quickstart.stop().await?;
@@ -63,6 +64,61 @@ async fn a_high_error_ratio_fires_reaches_the_webhook_and_resolves() -> Outcome 
     )
     .await?;
     Ok(())
+}
+
+/// The alert's text and links are what whoever is woken by it has to go by.
+fn says_what_to_do(alert: &Alert, run: &Run) -> Result<()> {
+    let text = |key: &str| alert.annotations.get(key).map_or("", String::as_str);
+    for key in ["summary", "description"] {
+        ensure!(
+            text(key).contains(&run.service),
+            "the {key} does not name the service: {alert:#?}"
+        );
+    }
+    let dashboard = Url::parse(text("dashboard_url")).context("dashboard_url")?;
+    let known = grafana::dashboards()?.into_iter().find(|known| {
+        known.model["uid"]
+            .as_str()
+            .is_some_and(|uid| dashboard.path() == format!("/d/{uid}"))
+    });
+    let known = known.with_context(|| format!("{dashboard} leads to no provisioned dashboard"))?;
+    let variables = known.variables()?;
+    for (name, value) in dashboard.query_pairs() {
+        ensure!(
+            variables
+                .iter()
+                .any(|variable| name == format!("var-{}", variable.name)),
+            "{dashboard} sets {name}, which {} does not have",
+            known.file
+        );
+        ensure!(
+            value == run.service,
+            "{dashboard} chooses {value}, not {}",
+            run.service
+        );
+    }
+    let runbook = Url::parse(text("runbook_url")).context("runbook_url")?;
+    let (_, page) = runbook
+        .path()
+        .split_once("/blob/main/")
+        .with_context(|| format!("{runbook} is no page of this repository"))?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(page);
+    let page = fs::read_to_string(&path).with_context(|| format!("{runbook} leads to no file"))?;
+    let anchor = runbook.fragment().unwrap_or_default();
+    ensure!(
+        page.lines()
+            .filter_map(heading_anchor)
+            .any(|heading| heading == anchor),
+        "{} has no heading for {runbook}",
+        path.display()
+    );
+    Ok(())
+}
+
+/// The anchor of a line that is a heading: its text in lower case, with hyphens for blanks.
+fn heading_anchor(line: &str) -> Option<String> {
+    let text = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    Some(text.replace('`', "").replace(' ', "-").to_lowercase())
 }
 
 #[tokio::test]
@@ -94,19 +150,34 @@ async fn a_new_issue_reaches_the_webhook() -> Outcome {
         |issues| issues.len() == 2,
     )
     .await?;
-    for reported in &reported.value {
-        eventually(
-            &format!("a notification of the new issue {}", reported.issue.value),
+    for Reported { issue, .. } in &reported.value {
+        let is_ours = |notification: &&Value| {
+            notification["id"] == issue.id.as_str() && notification["alert_reason"] == "NEW"
+        };
+        let notifications = eventually(
+            &format!("a notification of the new issue {}", issue.value),
             ARRIVAL,
             || servers.alerts.received(),
             |notifications| {
-                notifications.iter().any(|notification| {
-                    notification["id"] == reported.issue.id.as_str()
-                        && notification["alert_reason"] == "NEW"
-                })
+                notifications
+                    .iter()
+                    .any(|notification| is_ours(&notification))
             },
         )
         .await?;
+        let ours = notifications
+            .value
+            .iter()
+            .find(is_ours)
+            .context("waited for above")?;
+        let address = ours["url"]
+            .as_str()
+            .context("a notification without an address")?;
+        servers
+            .bugsink
+            .page(address)
+            .await?
+            .must("the page of the issue", |page| page.contains(&issue.value))?;
     }
     Ok(())
 }
