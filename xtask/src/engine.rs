@@ -116,6 +116,16 @@ impl Engine {
         Ok(parse_nameless_volumes(&self.describe(project)?))
     }
 
+    /// The named volumes of a project that are there.
+    pub(crate) fn volumes(&self, project: &str) -> Result<Vec<String>> {
+        let label = format!("label=com.docker.compose.project={project}");
+        let names = process::output(
+            self.command()
+                .args(["volume", "ls", "--quiet", "--filter", &label]),
+        )?;
+        Ok(names.split_whitespace().map(str::to_owned).collect())
+    }
+
     /// What the engine tells of each container of a project.
     fn describe(&self, project: &str) -> Result<Vec<Value>> {
         let label = format!("label=com.docker.compose.project={project}");

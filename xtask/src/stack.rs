@@ -159,11 +159,15 @@ impl Stack {
         process::logged(&mut command, &log, |elapsed| {
             println!("stack: stopping, {} s", elapsed.as_secs());
         })?;
-        if !nameless.is_empty() {
-            // podman-compose leaves those that an image declares; the next containers get
-            // new ones, so they would pile up.
+        let mut left = nameless;
+        if volumes == Volumes::Delete {
+            left.extend(self.engine.volumes(&self.project)?);
+        }
+        if !left.is_empty() {
+            // podman-compose leaves the volumes that an image declares, which would pile up
+            // since the next containers get new ones, and those that it did not make.
             let mut command = self.engine.command();
-            process::output(command.args(["volume", "rm", "--force"]).args(nameless))?;
+            process::output(command.args(["volume", "rm", "--force"]).args(left))?;
         }
         Ok(())
     }
