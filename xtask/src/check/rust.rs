@@ -51,8 +51,26 @@ pub(super) fn test() -> Result<Tally> {
 /// The cargo that runs this program, in the workspace's root.
 pub(super) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // `cargo run` tells this program about its own package. Build scripts that watch these
+    // variables (ring's does) would run again each time that plain cargo takes turns with us.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(is_about_a_package) {
+            command.env_remove(name);
+        }
+    }
     command.current_dir(workspace::root());
     command
+}
+
+fn is_about_a_package(variable: &str) -> bool {
+    [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+    ]
+    .iter()
+    .any(|prefix| variable.starts_with(prefix))
 }
 
 /// A check that is one command: its exit says all.
@@ -86,4 +104,16 @@ pub(super) fn test_program(command: &mut Command) -> Result<Tally> {
             .push(format!("`{what}` ended with {status}; its output is above"));
     }
     Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_about_a_package;
+
+    #[test]
+    fn a_users_own_settings_of_cargo_are_passed_on() {
+        assert!(is_about_a_package("CARGO_PKG_NAME"));
+        assert!(!is_about_a_package("CARGO_HOME"));
+        assert!(!is_about_a_package("CARGO_TARGET_DIR"));
+    }
 }
