@@ -49,7 +49,6 @@ async fn a_high_error_ratio_fires_reaches_the_webhook_and_resolves() -> Outcome 
                 .get("alertname")
                 .is_some_and(|name| name == ALERT)
     })?;
-    says_what_to_do(&active.value[0], &run)?;
 
     drop(load);
     quickstart.stop().await?;
@@ -63,6 +62,7 @@ async fn a_high_error_ratio_fires_reaches_the_webhook_and_resolves() -> Outcome 
         |notifications| !notifications.is_empty(),
     )
     .await?;
+    says_what_to_do(&active.value[0], &run)?;
     Ok(())
 }
 
