@@ -2,6 +2,8 @@
 #![warn(missing_docs)]
 
 mod builder;
+pub mod context;
+mod correlation;
 mod diagnostics;
 mod error;
 mod event;
@@ -15,6 +17,7 @@ mod settings;
 mod shutdown;
 mod span_layer;
 mod telemetry;
+mod typed_error;
 
 pub use builder::Builder;
 pub use error::{FilterError, FlushError, InitError};
@@ -22,6 +25,7 @@ pub use export::{Delivery, DropReason};
 pub use settings::LogFormat;
 pub use shutdown::{ShutdownReport, shutdown_signal};
 pub use telemetry::Telemetry;
+pub use typed_error::{TypedError, error};
 
 /// The crates whose types appear in this API, in the versions that it uses. Two versions of
 /// one of them in a program compile, and lose data in silence.

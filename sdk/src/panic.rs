@@ -48,6 +48,7 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
             .metadata()
             .map(tracing::Metadata::name),
         trace: trace_of(&context),
+        correlation: context.get().cloned(),
         message: message.clone(),
         fields: vec![(
             "thread.name",
@@ -66,7 +67,7 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
 
 /// The frames of the service: without those of the panic's own machinery above them and of
 /// the thread's start below, which are the same in every panic.
-fn trimmed(backtrace: &str) -> String {
+pub(crate) fn trimmed(backtrace: &str) -> String {
     // A frame is a line with its number and a symbol, and perhaps one with its place.
     let is_frame = |line: &str| {
         line.trim_start()

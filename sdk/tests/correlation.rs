@@ -219,6 +219,45 @@ fn an_error_event_tells_its_chain_and_marks_its_span() {
 }
 
 #[test]
+fn an_error_given_by_its_type_tells_it_exactly() {
+    let (receiver, outcome) = received_by(
+        "an_error_given_by_its_type_tells_it_exactly",
+        "grpc",
+        &[("RUST_BACKTRACE", "1")],
+        || {
+            let telemetry = throughline::init("errors").unwrap();
+            let error = CheckoutError("x".parse::<i32>().unwrap_err());
+            tracing::error!(error = throughline::error(&error), "it went wrong");
+            assert!(telemetry.shutdown().is_lossless());
+        },
+    );
+    let logs = receiver.logs();
+    let record = log(&logs, "it went wrong");
+    assert_eq!(
+        text(record.attribute("exception.type")),
+        "correlation::CheckoutError"
+    );
+    assert_eq!(
+        text(record.attribute("exception.message")),
+        "checkout failed"
+    );
+    let stacktrace = text(record.attribute("exception.stacktrace"));
+    assert!(
+        stacktrace.contains("0: invalid digit found"),
+        "{stacktrace}"
+    );
+    assert!(
+        stacktrace.contains("an_error_given_by_its_type_tells_it_exactly"),
+        "the capture site, as backtraces were asked for: {stacktrace}"
+    );
+    assert_eq!(record.attribute("error"), None, "told once");
+    assert_eq!(
+        outcome.lines()[0]["exception"]["type"],
+        "correlation::CheckoutError"
+    );
+}
+
+#[test]
 fn a_panic_is_one_record_of_the_span_that_was_at_work() {
     let (receiver, outcome) = received_by(
         "a_panic_is_one_record_of_the_span_that_was_at_work",

@@ -153,6 +153,39 @@ fn an_error_event_becomes_one_sentry_event_of_the_same_trace() {
 }
 
 #[test]
+fn an_event_brings_its_own_requests_user_and_breadcrumbs() {
+    let test = "an_event_brings_its_own_requests_user_and_breadcrumbs";
+    let events = reported(test, &[], || {
+        let telemetry = throughline::init("shop").unwrap();
+        tracing::info_span!("other").in_scope(|| tracing::info!("another request's"));
+        tracing::info_span!("request", request.id = "r-1").in_scope(|| {
+            throughline::context::set_user("ada");
+            tracing::info!(cart.items = 2, "cart opened");
+            tracing::debug!("too fine");
+            let failure = CheckoutError("x".parse::<i32>().unwrap_err());
+            tracing::error!(error = throughline::error(&failure), "it went wrong");
+        });
+        telemetry.shutdown();
+    });
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let event = &events[0];
+    assert_eq!(event["user"]["id"], "ada");
+    assert_eq!(event["tags"]["request.id"], "r-1");
+    let crumbs = event["breadcrumbs"]["values"].as_array().unwrap();
+    let crumbs: Vec<_> = crumbs.iter().map(|crumb| &crumb["message"]).collect();
+    assert_eq!(crumbs, ["cart opened"]);
+    assert_eq!(event["breadcrumbs"]["values"][0]["data"]["cart.items"], 2);
+    let outermost = event["exception"]["values"]
+        .as_array()
+        .unwrap()
+        .last()
+        .unwrap();
+    assert_eq!(outermost["type"], "sentry::CheckoutError");
+    assert_eq!(event["fingerprint"][0], "sentry");
+    assert_eq!(event["fingerprint"][1], "sentry::CheckoutError");
+}
+
+#[test]
 fn a_panic_is_reported_exactly_once_with_its_stack() {
     let test = "a_panic_is_reported_exactly_once_with_its_stack";
     let events = reported(test, &[], || {

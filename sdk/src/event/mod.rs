@@ -42,9 +42,7 @@ impl Sinks {
         if let Some(console) = &self.console {
             console.emit(record);
         }
-        if let Some(sentry) = &self.sentry
-            && record.level == Level::ERROR
-        {
+        if let Some(sentry) = &self.sentry {
             sentry.emit(record);
         }
     }
@@ -103,6 +101,7 @@ where
             line: metadata.line(),
             span: ctx.event_span(event).map(|span| span.name()),
             trace: context.as_ref().and_then(trace_of),
+            correlation: context.as_ref().and_then(|context| context.get().cloned()),
             message: String::new(),
             fields: Vec::new(),
             exception: None,

@@ -48,6 +48,9 @@ impl OtlpLogs {
         if let Some(line) = record.line {
             log.add_attribute("code.line.number", i64::from(line));
         }
+        for (name, value) in record.promoted() {
+            log.add_attribute(name, AnyValue::String(value.into()));
+        }
         for (name, value) in &record.fields {
             log.add_attribute(Cow::Borrowed(*name), any_value(value));
         }

@@ -1,12 +1,17 @@
 //! One event, visited: what every sink reads and none changes.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::fmt::{self, Write};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use opentelemetry::trace::SpanContext;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
+
+use crate::correlation::{Correlation, PROMOTED};
+use crate::typed_error;
 
 #[derive(Debug)]
 pub(crate) struct Record<'a> {
@@ -19,6 +24,8 @@ pub(crate) struct Record<'a> {
     pub(crate) line: Option<u32>,
     pub(crate) span: Option<&'static str>,
     pub(crate) trace: Option<SpanContext>,
+    /// What is known of the request, and its breadcrumbs.
+    pub(crate) correlation: Option<Correlation>,
     pub(crate) message: String,
     pub(crate) fields: Vec<(&'static str, Value)>,
     pub(crate) exception: Option<Exception>,
@@ -47,7 +54,7 @@ pub(crate) struct Exception {
 }
 
 impl Exception {
-    fn of(error: &(dyn Error + 'static)) -> Self {
+    pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
         let mut sources = Vec::new();
         let mut next = error.source();
         while let Some(source) = next {
@@ -62,21 +69,40 @@ impl Exception {
         }
     }
 
-    /// What `exception.stacktrace` holds: the backtrace of a panic, or the chain of an
-    /// error in the form that Rust programs print. `None` where there is neither.
+    pub(crate) fn of_type(mut self, kind: &'static str) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// Adds the backtrace of the place where the error is told, where `RUST_BACKTRACE` or
+    /// `RUST_LIB_BACKTRACE` asks for backtraces. The error's own cannot be had on stable.
+    fn captured(mut self) -> Self {
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            self.stacktrace = Some(crate::panic::trimmed(&backtrace.to_string()));
+        }
+        self
+    }
+
+    /// What `exception.stacktrace` holds: the chain of an error in the form that Rust
+    /// programs print, then the backtrace. `None` where there is neither.
     pub(crate) fn trace_text(&self) -> Option<String> {
+        let mut text = String::new();
+        if !self.sources.is_empty() {
+            text.push_str(&self.message);
+            text.push_str("\n\nCaused by:");
+            for (depth, source) in self.sources.iter().enumerate() {
+                // Writing to a String does not fail.
+                let _ = write!(text, "\n    {depth}: {source}");
+            }
+        }
         if let Some(stacktrace) = &self.stacktrace {
-            return Some(stacktrace.clone());
+            if !text.is_empty() {
+                text.push_str("\n\n");
+            }
+            text.push_str(stacktrace);
         }
-        if self.sources.is_empty() {
-            return None;
-        }
-        let mut text = format!("{}\n\nCaused by:", self.message);
-        for (depth, source) in self.sources.iter().enumerate() {
-            // Writing to a String does not fail.
-            let _ = write!(text, "\n    {depth}: {source}");
-        }
-        Some(text)
+        (!text.is_empty()).then_some(text)
     }
 }
 
@@ -88,6 +114,19 @@ pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'stati
 }
 
 impl Record<'_> {
+    /// What is known of the request, by name, without what the record says itself.
+    pub(crate) fn promoted(&self) -> Vec<(&'static str, Arc<str>)> {
+        let Some(correlation) = &self.correlation else {
+            return Vec::new();
+        };
+        PROMOTED
+            .into_iter()
+            .zip(correlation.values())
+            .filter(|(name, _)| !self.fields.iter().any(|(field, _)| field == name))
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
+    }
+
     pub(crate) fn visit(&mut self, event: &Event<'_>) {
         event.record(&mut Visitor(self));
     }
@@ -106,6 +145,17 @@ impl Visitor<'_, '_> {
         } else if !name.starts_with("log.") {
             // `log.*` is how the `log` crate's records carry what the metadata now says.
             self.0.fields.push((name, value));
+        }
+    }
+}
+
+impl Visitor<'_, '_> {
+    /// A record has room for one exception; a second error is a field like any other.
+    fn exception(&mut self, field: &Field, exception: Exception) {
+        if self.0.exception.is_none() {
+            self.0.exception = Some(exception.captured());
+        } else {
+            self.push(field, Value::Text(exception.message));
         }
     }
 }
@@ -132,16 +182,14 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        // A record has room for one exception; a second error is a field like any other.
-        if self.0.exception.is_none() {
-            self.0.exception = Some(Exception::of(value));
-        } else {
-            self.push(field, Value::Text(value.to_string()));
-        }
+        self.exception(field, Exception::of(value));
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push(field, Value::Text(format!("{value:?}")));
+        match typed_error::look(value) {
+            Ok(exception) => self.exception(field, exception),
+            Err(text) => self.push(field, Value::Text(text)),
+        }
     }
 }
 

@@ -1,12 +1,16 @@
 //! ERROR records and panics as Sentry events, of the same trace as everything else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
 use sentry_core::Client;
-use sentry_core::protocol::{Event, Level, Mechanism, Value as Json};
+use sentry_core::protocol::{
+    Breadcrumb, Event, Level as SentryLevel, Mechanism, User, Value as Json,
+};
 use sentry_core::types::Uuid;
+use tracing::Level;
 
 use super::record::{Exception, Record, Value};
 
@@ -20,7 +24,20 @@ impl SentryErrors {
         Self { client }
     }
 
+    /// An ERROR becomes an event; that and the levels down to INFO leave a breadcrumb for
+    /// the request's next event.
     pub(crate) fn emit(&self, record: &Record<'_>) {
+        if record.level == Level::ERROR {
+            self.capture(record);
+        }
+        if record.level <= Level::INFO
+            && let Some(correlation) = &record.correlation
+        {
+            correlation.leave(breadcrumb(record));
+        }
+    }
+
+    fn capture(&self, record: &Record<'_>) {
         let event = event(record);
         // The ids come from the current context, which need not be the record's.
         let context = record.trace.clone().map_or_else(OtelContext::new, |ids| {
@@ -37,7 +54,11 @@ fn event(record: &Record<'_>) -> Event<'static> {
     let panicked = record.exception.as_ref().is_some_and(is_panic);
     let mut event = Event {
         event_id: Uuid::new_v4(),
-        level: if panicked { Level::Fatal } else { Level::Error },
+        level: if panicked {
+            SentryLevel::Fatal
+        } else {
+            SentryLevel::Error
+        },
         logger: Some(record.target.to_owned()),
         message: Some(record.message.clone()),
         timestamp: record.timestamp,
@@ -50,10 +71,61 @@ fn event(record: &Record<'_>) -> Event<'static> {
     if let Some(name) = record.name {
         event.tags.insert("event.name".to_owned(), name.to_owned());
     }
+    event.fingerprint = fingerprint(record);
+    for (name, value) in record.promoted() {
+        if name == "user.id" {
+            event.user = Some(User {
+                id: Some(value.to_string()),
+                ..User::default()
+            });
+        } else {
+            event.tags.insert(name.to_owned(), value.to_string());
+        }
+    }
+    if let Some(correlation) = &record.correlation {
+        event.breadcrumbs = correlation.trail().into();
+    }
     for (name, value) in &record.fields {
         event.extra.insert((*name).to_owned(), json(value));
     }
     event
+}
+
+/// What groups events into one issue: the event's name and the error's type, where they are
+/// known. Messages have ids and amounts in them and would make an issue each.
+fn fingerprint(record: &Record<'_>) -> Cow<'static, [Cow<'static, str>]> {
+    let kind = record
+        .exception
+        .as_ref()
+        .filter(|exception| !is_panic(exception))
+        .and_then(|exception| exception.kind);
+    let parts: Vec<Cow<'static, str>> = match (record.name, kind) {
+        (Some(name), Some(kind)) => vec![name.into(), kind.into()],
+        // Sentry's word for its own grouping.
+        (Some(name), None) => vec![name.into(), "{{ default }}".into()],
+        (None, Some(kind)) => vec![record.target.to_owned().into(), kind.into()],
+        (None, None) => return Cow::Owned(vec!["{{ default }}".into()]),
+    };
+    Cow::Owned(parts)
+}
+
+fn breadcrumb(record: &Record<'_>) -> Breadcrumb {
+    Breadcrumb {
+        timestamp: record.timestamp,
+        category: Some(record.target.to_owned()),
+        level: match record.level {
+            Level::ERROR => SentryLevel::Error,
+            Level::WARN => SentryLevel::Warning,
+            _ => SentryLevel::Info,
+        },
+        message: Some(record.message.clone()),
+        data: record
+            .fields
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json(value)))
+            .collect(),
+        ..Breadcrumb::default()
+    }
 }
 
 fn is_panic(exception: &Exception) -> bool {

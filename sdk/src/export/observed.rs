@@ -6,7 +6,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry::Context;
+use opentelemetry::trace::Span as _;
+use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
@@ -20,6 +21,7 @@ use tokio::runtime::Handle;
 
 use super::destination::Destination;
 use super::ledger::Ledger;
+use crate::correlation::{Correlation, PROMOTED};
 
 /// An exporter whose results are counted, and whose futures find the export runtime
 /// although the SDK's threads, which know no runtime, poll them.
@@ -152,8 +154,21 @@ impl CountedSpans {
     }
 }
 
+/// Puts on a new span what is known of its request.
+fn stamp(span: &mut Span, context: &Context) {
+    let Some(correlation) = context.get::<Correlation>() else {
+        return;
+    };
+    for (name, value) in PROMOTED.into_iter().zip(correlation.stamp()) {
+        if let Some(value) = value {
+            span.set_attribute(KeyValue::new(name, value));
+        }
+    }
+}
+
 impl SpanProcessor for CountedSpans {
     fn on_start(&self, span: &mut Span, context: &Context) {
+        stamp(span, context);
         self.inner.on_start(span, context);
     }
 

@@ -12,7 +12,7 @@ use crate::event::record::{Record, Value};
 
 /// The keys of the line itself. A field of the same name is kept as `field.NAME`, so that
 /// no record can pass for another.
-const KEYS: [&str; 18] = [
+const KEYS: [&str; 21] = [
     "timestamp",
     "level",
     "message",
@@ -29,9 +29,15 @@ const KEYS: [&str; 18] = [
     "environment",
     "trace_id",
     "span_id",
+    "user_id",
+    "session_id",
+    "request_id",
     "event",
     "exception",
 ];
+
+/// The keys of the promoted fields, in the order of `PROMOTED`.
+const PROMOTED_KEYS: [&str; 3] = ["user_id", "session_id", "request_id"];
 
 pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, process: &Process) {
     let start = out.len();
@@ -69,6 +75,11 @@ fn entries(
     if let Some(ids) = &record.trace {
         map.serialize_entry("trace_id", &ids.trace_id().to_string())?;
         map.serialize_entry("span_id", &ids.span_id().to_string())?;
+    }
+    if let Some(correlation) = &record.correlation {
+        for (key, value) in PROMOTED_KEYS.into_iter().zip(correlation.values()) {
+            optional(&mut map, key, value.as_deref())?;
+        }
     }
     optional(&mut map, "event", record.name)?;
     for (index, (name, value)) in record.fields.iter().enumerate() {

@@ -83,6 +83,7 @@ mod tests {
                 false,
                 TraceState::default(),
             )),
+            correlation: None,
             message: "no\nstock".to_owned(),
             fields: vec![
                 ("order.id", Value::Int(7)),

@@ -1,0 +1,66 @@
+//! What is known of the work at hand, and telling it.
+//!
+//! What is set here is on every log record and Sentry event of the same request from that
+//! moment on, on every span that starts afterwards and on the current span, also in tasks
+//! that were given the span. A field of the same name on a span (`user.id`, `session.id`,
+//! `request.id`) does the same for that span's subtree alone.
+//!
+//! ```
+//! # fn main() -> Result<(), throughline::InitError> {
+//! # let _telemetry = throughline::builder("docs").log_format(throughline::LogFormat::Off).init()?;
+//! let span = tracing::info_span!("request", request.id = "r-1");
+//! span.in_scope(|| {
+//!     throughline::context::set_user("ada");
+//!     tracing::info!("with user.id and request.id");
+//!     assert_eq!(throughline::context::request_id().as_deref(), Some("r-1"));
+//! });
+//! # Ok(())
+//! # }
+//! ```
+
+use std::sync::Arc;
+
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue};
+
+use crate::correlation::{Correlation, PROMOTED, Promoted};
+
+/// The user that the request at hand is made by: `user.id`. Without a span there is nothing
+/// to hold on to, and nothing happens.
+pub fn set_user(id: impl AsRef<str>) {
+    set(Promoted::User, id.as_ref());
+}
+
+/// The session of the request at hand: `session.id`. Without a span nothing happens.
+pub fn set_session(id: impl AsRef<str>) {
+    set(Promoted::Session, id.as_ref());
+}
+
+/// The id of the request at hand: `request.id`.
+pub fn request_id() -> Option<String> {
+    let values = Correlation::current()?.values();
+    values[Promoted::Request as usize]
+        .as_deref()
+        .map(str::to_owned)
+}
+
+/// The current trace's id as 32 hexadecimal digits, for answers and support tickets.
+pub fn trace_id() -> Option<String> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let ids = span.span_context();
+        ids.is_valid().then(|| ids.trace_id().to_string())
+    })
+}
+
+fn set(which: Promoted, value: &str) {
+    let value: Arc<str> = Arc::from(value);
+    if let Some(correlation) = Correlation::current() {
+        correlation.set(which, &value);
+    }
+    Context::map_current(|context| {
+        context
+            .span()
+            .set_attribute(KeyValue::new(PROMOTED[which as usize], value));
+    });
+}

@@ -1,0 +1,183 @@
+//! Who a record is about: user, session and request, known from the moment that somebody
+//! says so, on everything of the same request that comes after.
+//!
+//! One mechanism carries it: a cell in a value of the OpenTelemetry `Context`. A span takes
+//! its parent's context, a task that is given the span takes the span's, so all of a
+//! request share the cell, and what is set at any depth is seen everywhere.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use opentelemetry::Context;
+use sentry_core::protocol::Breadcrumb;
+
+/// The promoted fields, by their names in the semantic conventions (`request.id` is ours).
+pub(crate) const PROMOTED: [&str; 3] = ["user.id", "session.id", "request.id"];
+
+/// Which of [`PROMOTED`] is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Promoted {
+    User = 0,
+    Session = 1,
+    Request = 2,
+}
+
+/// The values of [`PROMOTED`], in that order.
+pub(crate) type Values = [Option<Arc<str>>; 3];
+
+/// A request's last breadcrumbs; Sentry shows a hundred.
+const MAX_BREADCRUMBS: usize = 100;
+
+/// The value in the `Context`.
+#[derive(Clone, Debug)]
+pub(crate) struct Correlation(Arc<Cell>);
+
+#[derive(Debug, Default)]
+struct Cell {
+    values: Mutex<Values>,
+    breadcrumbs: Mutex<VecDeque<Breadcrumb>>,
+    /// The cell of the request that this subtree is a part of.
+    outer: Option<Correlation>,
+    /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].
+    owner_started: AtomicBool,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Correlation {
+    /// The cell of a request, or of any other local root.
+    pub(crate) fn root() -> Self {
+        Self(Arc::new(Cell {
+            // A root declares nothing, so its first span is stamped like any other.
+            owner_started: AtomicBool::new(true),
+            ..Cell::default()
+        }))
+    }
+
+    /// The cell of a subtree whose root declares promoted fields of its own.
+    pub(crate) fn subtree(outer: Option<Self>) -> Self {
+        Self(Arc::new(Cell {
+            outer,
+            ..Cell::default()
+        }))
+    }
+
+    pub(crate) fn current() -> Option<Self> {
+        Context::map_current(|context| context.get::<Self>().cloned())
+    }
+
+    /// What is known here: the subtree's own values, and the request's for the others.
+    pub(crate) fn values(&self) -> Values {
+        let mut values = locked(&self.0.values).clone();
+        if let Some(outer) = &self.0.outer
+            && values.iter().any(Option::is_none)
+        {
+            for (value, outer) in values.iter_mut().zip(outer.values()) {
+                if value.is_none() {
+                    *value = outer;
+                }
+            }
+        }
+        values
+    }
+
+    /// From now on, for the whole request: for this subtree and all that it lies in.
+    pub(crate) fn set(&self, which: Promoted, value: &Arc<str>) {
+        self.declare(which as usize, value);
+        if let Some(outer) = &self.0.outer {
+            outer.set(which, value);
+        }
+    }
+
+    /// For this subtree alone: what a span's own field says.
+    pub(crate) fn declare(&self, index: usize, value: &Arc<str>) {
+        locked(&self.0.values)[index] = Some(Arc::clone(value));
+    }
+
+    /// The values to put on a span that starts. The span that declared a subtree's fields
+    /// already has them as its own, and it always starts before its children; so the first
+    /// that asks gets only what it did not declare.
+    pub(crate) fn stamp(&self) -> Values {
+        let mut values = self.values();
+        if !self.0.owner_started.swap(true, Ordering::Relaxed) {
+            for (value, own) in values.iter_mut().zip(locked(&self.0.values).iter()) {
+                if own.is_some() {
+                    *value = None;
+                }
+            }
+        }
+        values
+    }
+
+    fn request(&self) -> &Self {
+        self.0.outer.as_ref().map_or(self, Self::request)
+    }
+
+    /// Keeps a breadcrumb for the events of this request.
+    pub(crate) fn leave(&self, breadcrumb: Breadcrumb) {
+        let mut trail = locked(&self.request().0.breadcrumbs);
+        if trail.len() == MAX_BREADCRUMBS {
+            trail.pop_front();
+        }
+        trail.push_back(breadcrumb);
+    }
+
+    /// This request's breadcrumbs, oldest first.
+    pub(crate) fn trail(&self) -> Vec<Breadcrumb> {
+        locked(&self.request().0.breadcrumbs)
+            .iter()
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(values: &Values) -> [Option<&str>; 3] {
+        values.each_ref().map(|value| value.as_deref())
+    }
+
+    #[test]
+    fn a_subtree_keeps_its_own_and_sees_the_requests() {
+        let request = Correlation::root();
+        request.set(Promoted::Request, &Arc::from("r1"));
+        let subtree = Correlation::subtree(Some(request.clone()));
+        subtree.declare(Promoted::User as usize, &Arc::from("inner"));
+        assert_eq!(text(&subtree.values()), [Some("inner"), None, Some("r1")]);
+        assert_eq!(text(&request.values()), [None, None, Some("r1")]);
+        subtree.set(Promoted::User, &Arc::from("ada"));
+        assert_eq!(text(&request.values()), [Some("ada"), None, Some("r1")]);
+    }
+
+    #[test]
+    fn the_declaring_span_is_not_stamped_with_what_it_declares() {
+        let request = Correlation::root();
+        request.set(Promoted::Request, &Arc::from("r1"));
+        assert_eq!(text(&request.stamp()), [None, None, Some("r1")]);
+        let subtree = Correlation::subtree(Some(request));
+        subtree.declare(Promoted::User as usize, &Arc::from("ada"));
+        assert_eq!(text(&subtree.stamp()), [None, None, Some("r1")]);
+        assert_eq!(text(&subtree.stamp()), [Some("ada"), None, Some("r1")]);
+    }
+
+    #[test]
+    fn breadcrumbs_are_the_requests_and_bounded() {
+        let request = Correlation::root();
+        let subtree = Correlation::subtree(Some(request.clone()));
+        for index in 0..=MAX_BREADCRUMBS {
+            subtree.leave(Breadcrumb {
+                message: Some(index.to_string()),
+                ..Breadcrumb::default()
+            });
+        }
+        let trail = request.trail();
+        assert_eq!(trail.len(), MAX_BREADCRUMBS);
+        assert_eq!(trail[0].message.as_deref(), Some("1"));
+        assert!(Correlation::root().trail().is_empty());
+    }
+}
