@@ -16,6 +16,7 @@ mod sentry;
 mod settings;
 mod shutdown;
 mod span_layer;
+mod span_values;
 mod telemetry;
 mod typed_error;
 

@@ -17,6 +17,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::span_values;
 
 pub(crate) struct SpanLayer<S> {
     inner: OpenTelemetryLayer<S, SdkTracer>,
@@ -38,6 +39,25 @@ where
             .with_tracked_inactivity(false);
         Self { inner }
     }
+
+    fn forward_new(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
+        let metadata = attrs.metadata();
+        let visit = |visitor: &mut dyn Visit| attrs.record(visitor);
+        span_values::signed(metadata.fields(), visit, |signed| {
+            let Some(signed) = signed else {
+                self.inner.on_new_span(attrs, id, ctx);
+                return;
+            };
+            let rewritten = if attrs.is_root() {
+                span::Attributes::new_root(metadata, signed)
+            } else if let Some(parent) = attrs.parent() {
+                span::Attributes::child_of(parent.clone(), metadata, signed)
+            } else {
+                span::Attributes::new(metadata, signed)
+            };
+            self.inner.on_new_span(&rewritten, id, ctx);
+        });
+    }
 }
 
 impl<S> Layer<S> for SpanLayer<S>
@@ -57,7 +77,7 @@ where
         let outer = Correlation::current();
         // With an explicit parent the inner layer takes that one's context, cell included.
         if !attrs.is_contextual() || (outer.is_some() && !declared) {
-            self.inner.on_new_span(attrs, id, ctx);
+            self.forward_new(attrs, id, ctx);
             return;
         }
         let correlation = if declared {
@@ -74,19 +94,26 @@ where
         // The inner layer makes the current context the new span's parent; what is in it is
         // inherited by the span, its children and every task that is given the span.
         let _attached = OtelContext::current_with_value(correlation).attach();
-        self.inner.on_new_span(attrs, id, ctx);
+        self.forward_new(attrs, id, ctx);
     }
 
     fn on_record(&self, id: &span::Id, values: &span::Record<'_>, ctx: Context<'_, S>) {
-        if let Some(span) = ctx.span(id)
-            && declares_promoted(span.metadata())
-        {
-            let correlation = span.extensions().get::<Correlation>().cloned();
-            if let Some(correlation) = correlation {
+        let Some(metadata) = ctx.metadata(id) else {
+            return;
+        };
+        if declares_promoted(metadata) {
+            let declared = ctx
+                .span(id)
+                .and_then(|span| span.extensions().get::<Correlation>().cloned());
+            if let Some(correlation) = declared {
                 values.record(&mut Declare(&correlation));
             }
         }
-        self.inner.on_record(id, values, ctx);
+        let visit = |visitor: &mut dyn Visit| values.record(visitor);
+        span_values::signed(metadata.fields(), visit, |signed| match signed {
+            Some(signed) => self.inner.on_record(id, &span::Record::new(signed), ctx),
+            None => self.inner.on_record(id, values, ctx),
+        });
     }
 
     fn on_follows_from(&self, id: &span::Id, follows: &span::Id, ctx: Context<'_, S>) {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use support::text;
 use support::{PROTOCOLS, received_by};
+use throughline_receiver::proto::common::v1::any_value::Value;
 use throughline_receiver::proto::logs::v1::LogRecord;
 use throughline_receiver::proto::trace::v1::Span;
 use throughline_receiver::{Attributes, Received, Receiver};
@@ -177,6 +178,40 @@ fn tasks_that_are_given_the_span_keep_its_ids() {
     for message in ["spawned", "blocking", "after an await"] {
         assert_eq!(log(&logs, message).span_id, request.span_id, "{message}");
     }
+}
+
+#[test]
+fn a_spans_values_keep_their_types() {
+    let (receiver, _) = received_by("a_spans_values_keep_their_types", "grpc", &[], || {
+        let telemetry = throughline::init("types").unwrap();
+        let span = tracing::info_span!(
+            "request",
+            otel.kind = "server",
+            size = 7_usize,
+            status = tracing::field::Empty,
+            huge = u64::MAX,
+            signed = -1,
+            ratio = 0.5,
+            cached = true,
+            route = "/a",
+            shown = %"x",
+        );
+        span.record("status", 200_u16);
+        drop(span);
+        tracing::info_span!(parent: None, "root", size = 1_u8);
+        telemetry.shutdown();
+    });
+    let request = span(&receiver, "request");
+    assert_eq!(request.kind, 2, "the layer's own fields still work");
+    assert_eq!(request.attribute_i64("size"), Some(7));
+    assert_eq!(request.attribute_i64("status"), Some(200));
+    assert_eq!(request.attribute_str("huge"), Some("18446744073709551615"));
+    assert_eq!(request.attribute_i64("signed"), Some(-1));
+    assert_eq!(request.attribute("ratio"), Some(&Value::DoubleValue(0.5)));
+    assert_eq!(request.attribute("cached"), Some(&Value::BoolValue(true)));
+    assert_eq!(request.attribute_str("route"), Some("/a"));
+    assert_eq!(request.attribute_str("shown"), Some("x"));
+    assert_eq!(span(&receiver, "root").attribute_i64("size"), Some(1));
 }
 
 #[derive(Debug, thiserror::Error)]
