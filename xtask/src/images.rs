@@ -43,9 +43,16 @@ pub enum Priority {
 pub fn ensure(engine: &Engine, priority: Priority) -> Result<()> {
     let mut registry = Registry::Untried;
     let _lock = lock()?;
+    let mut present = Vec::new();
     for image in recipe::IMAGES {
-        ensure_one(engine, image, priority, &mut registry)
+        let presence = ensure_one(engine, image, priority, &mut registry)
             .with_context(|| format!("no image {}", image.reference))?;
+        if presence == Presence::Present {
+            present.push(image.name);
+        }
+    }
+    if !present.is_empty() {
+        println!("images: {} were there", present.join(", "));
     }
     Ok(())
 }
@@ -64,30 +71,36 @@ enum Registry {
     Silent,
 }
 
+/// What a run had to do for an image.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    /// Nothing: it was pulled, or built from this recipe, before.
+    Present,
+    Pulled,
+    Built,
+    /// It cannot be had here.
+    LeftOut,
+}
+
 fn ensure_one(
     engine: &Engine,
     image: &Image,
     priority: Priority,
     registry: &mut Registry,
-) -> Result<()> {
+) -> Result<Presence> {
     let recipe = image.hash()?;
     match engine.image_label(image.reference, LABEL).as_deref() {
-        Some("") => {
-            println!("{}: official image, present", image.name);
-            return Ok(());
-        }
-        Some(label) if label == recipe => {
-            println!("{}: stand-in, up to date", image.name);
-            return Ok(());
-        }
+        // No label: the official image.
+        Some("") => return Ok(Presence::Present),
+        Some(label) if label == recipe => return Ok(Presence::Present),
         Some(_) => println!("{}: its recipe changed", image.name),
         None => {
             if pull(engine, image, registry) {
-                return Ok(());
+                return Ok(Presence::Pulled);
             }
             if matches!(image.source, Source::None) {
                 println!("{}: left out, for it has no stand-in", image.name);
-                return Ok(());
+                return Ok(Presence::LeftOut);
             }
         }
     }
@@ -104,7 +117,7 @@ fn ensure_one(
         Source::Go(program) => servers::build(&work, program)?,
         Source::Busybox => context::add_busybox(&work.root())?,
         Source::Bugsink => bugsink::build(&work)?,
-        Source::None => return Ok(()),
+        Source::None => return Ok(Presence::LeftOut),
     }
     work.commit(&format!("{LABEL}={recipe}"))?;
     if let Some(replaced) = replaced {
@@ -121,7 +134,7 @@ fn ensure_one(
         start.elapsed().as_secs(),
         size(engine, image.reference)
     );
-    Ok(())
+    Ok(Presence::Built)
 }
 
 /// Whether the official image is there now.
@@ -134,7 +147,7 @@ fn pull(engine: &Engine, image: &Image, registry: &mut Registry) -> bool {
         *registry = if probe {
             Registry::Answers
         } else {
-            println!("no image registry answers: stand-ins are built here");
+            println!("no image registry answers, so what is missing is built here");
             Registry::Silent
         };
     }
