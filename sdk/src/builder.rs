@@ -106,10 +106,7 @@ impl Builder {
     /// # Errors
     /// As [`init`](crate::init).
     pub fn init(self) -> Result<Telemetry, InitError> {
-        static RUNNING: AtomicBool = AtomicBool::new(false);
-        if RUNNING.swap(true, Ordering::SeqCst) {
-            return Err(InitError::AlreadyInitialized);
-        }
+        claim()?;
         let started = self.start();
         if started.is_err() {
             RUNNING.store(false, Ordering::SeqCst);
@@ -144,6 +141,7 @@ impl Builder {
                 .as_ref()
                 .map(|provider| OtlpLogs::new(provider, Arc::clone(&ledgers.logs))),
             sentry: errors.clone().map(SentryErrors::new),
+            capture: None,
         });
         install_subscriber(self.layers, filter, tracers.as_ref(), &sinks)?;
         let (recorder, prometheus) = facade::recorder(meters.as_ref(), listener.is_some());
@@ -159,10 +157,7 @@ impl Builder {
         if let Some(provider) = &tracers {
             global::set_tracer_provider(provider.clone());
         }
-        global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
-            Box::new(TraceContextPropagator::new()),
-            Box::new(BaggagePropagator::new()),
-        ]));
+        set_propagator();
         panic::install_hook(&sinks);
         for warning in &settings.warnings {
             diagnostics::say(warning);
@@ -181,6 +176,25 @@ impl Builder {
             shutdown_timeout: settings.shutdown_timeout,
         })
     }
+}
+
+/// Whether telemetry runs in this process.
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// Takes the one place that a process has.
+pub(crate) fn claim() -> Result<(), InitError> {
+    if RUNNING.swap(true, Ordering::SeqCst) {
+        return Err(InitError::AlreadyInitialized);
+    }
+    Ok(())
+}
+
+/// W3C trace context and baggage.
+pub(crate) fn set_propagator() {
+    global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
+        Box::new(TraceContextPropagator::new()),
+        Box::new(BaggagePropagator::new()),
+    ]));
 }
 
 fn live_filter_of(
@@ -279,7 +293,7 @@ fn console(format: Option<LogFormat>, resource: &Resource) -> Option<Console> {
     Console::new(format, process)
 }
 
-fn install_subscriber(
+pub(crate) fn install_subscriber(
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     filter: LiveFilter,
     tracers: Option<&SdkTracerProvider>,

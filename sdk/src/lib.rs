@@ -18,6 +18,7 @@ mod shutdown;
 mod span_layer;
 mod span_values;
 mod telemetry;
+pub mod testing;
 mod typed_error;
 
 pub use builder::Builder;

@@ -26,12 +26,16 @@ pub(crate) use otlp::OtlpLogs;
 pub(crate) use record::{Exception, Record, Value};
 pub(crate) use sentry::SentryErrors;
 
+use crate::testing::CaptureSink;
+
 /// Where records go. Shared by the layer and the panic hook.
 #[derive(Debug)]
 pub(crate) struct Sinks {
     pub(crate) console: Option<Console>,
     pub(crate) otlp: Option<OtlpLogs>,
     pub(crate) sentry: Option<SentryErrors>,
+    /// A test's, in place of the others.
+    pub(crate) capture: Option<CaptureSink>,
 }
 
 impl Sinks {
@@ -44,6 +48,9 @@ impl Sinks {
         }
         if let Some(sentry) = &self.sentry {
             sentry.emit(record);
+        }
+        if let Some(capture) = &self.capture {
+            capture.emit(record);
         }
     }
 }

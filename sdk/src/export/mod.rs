@@ -12,6 +12,6 @@ pub(crate) use client::Client;
 pub(crate) use destination::Destination;
 pub use ledger::{Delivery, DropReason};
 pub(crate) use ledger::{Ledger, Ledgers};
-pub(crate) use observed::CountedSpans;
+pub(crate) use observed::{CountedSpans, stamp};
 pub(crate) use otlp::{log_exporter, metric_exporter, span_exporter};
 pub(crate) use runtime::ExportRuntime;

@@ -155,7 +155,7 @@ impl CountedSpans {
 }
 
 /// Puts on a new span what is known of its request.
-fn stamp(span: &mut Span, context: &Context) {
+pub(crate) fn stamp(span: &mut Span, context: &Context) {
     let Some(correlation) = context.get::<Correlation>() else {
         return;
     };

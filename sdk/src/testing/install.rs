@@ -1,0 +1,47 @@
+//! The telemetry of a test process: everything is kept, nothing leaves.
+
+use std::sync::{Arc, Once};
+
+use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+
+use super::metrics::CaptureRecorder;
+use super::store::{CaptureSink, CaptureSpans};
+use crate::builder;
+use crate::event::Sinks;
+use crate::filter::live_filter;
+use crate::panic;
+
+/// Sets it up at the first call.
+pub(super) fn once() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        if let Err(reason) = install() {
+            panic!("cannot capture telemetry: {reason}");
+        }
+    });
+}
+
+fn install() -> Result<(), String> {
+    builder::claim().map_err(|error| error.to_string())?;
+    let directives = std::env::var("RUST_LOG").unwrap_or_else(|_| "trace".to_owned());
+    let (filter, _) = live_filter(&directives).map_err(|error| error.to_string())?;
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(Sampler::AlwaysOn)
+        .with_span_processor(CaptureSpans::default())
+        .build();
+    let sinks = Arc::new(Sinks {
+        console: None,
+        otlp: None,
+        sentry: None,
+        capture: Some(CaptureSink),
+    });
+    builder::install_subscriber(Vec::new(), filter, Some(&provider), &sinks)
+        .map_err(|error| error.to_string())?;
+    metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;
+    opentelemetry::global::set_tracer_provider(provider);
+    builder::set_propagator();
+    panic::install_hook(&sinks);
+    // For the life of the process: the panic hook holds it weakly.
+    std::mem::forget(sinks);
+    Ok(())
+}
