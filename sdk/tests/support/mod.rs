@@ -11,6 +11,8 @@ use throughline_receiver::proto::common::v1::any_value::Value;
 
 const CHILD: &str = "THROUGHLINE_TEST_CHILD";
 
+const STARTED: &str = "throughline: started: ";
+
 /// What a child left behind.
 #[derive(Debug)]
 pub struct Outcome {
@@ -30,12 +32,20 @@ impl Outcome {
             .collect()
     }
 
-    /// What the SDK said of itself on standard error.
+    /// What the SDK said of itself on standard error, without the line at start, which is
+    /// always there.
     pub fn diagnostics(&self) -> Vec<&str> {
         self.stderr
             .lines()
-            .filter(|line| line.starts_with("throughline: "))
+            .filter(|line| line.starts_with("throughline: ") && !line.starts_with(STARTED))
             .collect()
+    }
+
+    /// The line at start that says what was decided.
+    pub fn started(&self) -> Option<&str> {
+        self.stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(STARTED))
     }
 }
 
