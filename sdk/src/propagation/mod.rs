@@ -1,14 +1,15 @@
 //! The headers that carry a trace from one service to the next (`OTEL_PROPAGATORS`):
 //! <https://opentelemetry.io/docs/specs/otel/context/api-propagators/>.
 
+mod b3;
 mod xray;
 
 use opentelemetry::global;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_propagator_b3::{B3Encoding, Propagator as B3};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use crate::settings::PropagatorName;
+use b3::B3;
 use xray::XRay;
 
 /// W3C's trace context and baggage, unless the environment says otherwise.
@@ -28,8 +29,8 @@ fn propagator(names: &[PropagatorName]) -> TextMapCompositePropagator {
             match name {
                 PropagatorName::TraceContext => Box::new(TraceContextPropagator::new()),
                 PropagatorName::Baggage => Box::new(BaggagePropagator::new()),
-                PropagatorName::B3 => Box::new(B3::with_encoding(B3Encoding::SingleHeader)),
-                PropagatorName::B3Multi => Box::new(B3::with_encoding(B3Encoding::MultipleHeader)),
+                PropagatorName::B3 => Box::new(B3::single()),
+                PropagatorName::B3Multi => Box::new(B3::multi()),
                 PropagatorName::XRay => Box::new(XRay::new()),
             }
         });
