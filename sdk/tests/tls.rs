@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use support::pki::Pki;
-use support::{Outcome, PROTOCOLS, in_child, is_child};
+use support::{Outcome, PROTOCOLS, in_child, is_child, received_by};
 use throughline::InitError;
 use throughline_receiver::Receiver;
 use tokio::net::{TcpListener, TcpStream};
@@ -168,6 +168,22 @@ fn a_client_without_a_certificate_is_turned_away() {
         let said = outcome.diagnostics().join("\n");
         assert!(said.contains("cannot be delivered"), "{protocol}: {said}");
     }
+}
+
+#[test]
+fn certificates_for_a_plain_endpoint_are_said_to_be_without_effect() {
+    let test = "certificates_for_a_plain_endpoint_are_said_to_be_without_effect";
+    let pki = (!is_child(test)).then(|| Pki::new(test));
+    let file = pki.map(|pki| (pki.path("ca.pem"), pki));
+    let path = file.as_ref().map_or("", |(path, _)| path.as_str());
+    let variables = [("OTEL_EXPORTER_OTLP_CERTIFICATE", path)];
+    let (receiver, outcome) = received_by(test, "grpc", &variables, emit_all);
+    assert_eq!(arrived(&receiver), (1, 1, true));
+    let said = outcome.diagnostics().join("\n");
+    assert!(
+        said.contains("the certificates for logs have no effect"),
+        "{said}"
+    );
 }
 
 /// `init` fails, and its message has these parts.

@@ -109,7 +109,7 @@ fn roots(tls: &TlsSettings) -> Result<RootCertStore, String> {
         }
     }
     if roots.is_empty() {
-        return Err("the system has no certificates to check the receiver with; name one with OTEL_EXPORTER_OTLP_CERTIFICATE".to_owned());
+        return Err("the system has no certificates to check the receiver with".to_owned());
     }
     Ok(roots)
 }

@@ -11,6 +11,7 @@ use crate::settings::KubernetesSettings;
 /// `namespace` is the text of the service account's file of that name.
 pub(super) fn attributes(
     settings: &KubernetesSettings,
+    host_name: Option<&str>,
     namespace: &str,
     mountinfo: &str,
 ) -> Vec<KeyValue> {
@@ -22,7 +23,7 @@ pub(super) fn attributes(
     let found = [
         ("k8s.namespace.name", namespace),
         // With `hostNetwork` this is the node's name; the manifest then knows better.
-        ("k8s.pod.name", settings.host_name.as_deref()),
+        ("k8s.pod.name", settings.host_name.as_deref().or(host_name)),
         ("k8s.pod.uid", mounted.uid),
         ("k8s.container.name", mounted.container),
     ];
@@ -83,7 +84,7 @@ mod tests {
 ";
 
     fn found(settings: &KubernetesSettings) -> Vec<(String, String)> {
-        attributes(settings, "shop\n", MOUNTINFO)
+        attributes(settings, Some("from-the-system"), "shop\n", MOUNTINFO)
             .into_iter()
             .map(|attribute| (attribute.key.to_string(), attribute.value.to_string()))
             .collect()

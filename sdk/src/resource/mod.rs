@@ -93,7 +93,13 @@ fn found(service: &str, settings: &Settings) -> Vec<KeyValue> {
     let cgroup = text_of("/proc/self/cgroup");
     let container = container::id(&cgroup, &mountinfo);
     let namespace = text_of("/var/run/secrets/kubernetes.io/serviceaccount/namespace");
-    let pod = kubernetes::attributes(&settings.kubernetes, &namespace, &mountinfo);
+    let host_name = gethostname::gethostname().into_string().ok();
+    let pod = kubernetes::attributes(
+        &settings.kubernetes,
+        host_name.as_deref(),
+        &namespace,
+        &mountinfo,
+    );
     let contained = container.is_some() || settings.kubernetes.present;
     let machine = if contained {
         String::new()
@@ -122,7 +128,6 @@ fn found(service: &str, settings: &Settings) -> Vec<KeyValue> {
         KeyValue::new("telemetry.distro.name", "throughline"),
         KeyValue::new("telemetry.distro.version", env!("CARGO_PKG_VERSION")),
     ];
-    let host_name = gethostname::gethostname().into_string().ok();
     found.extend(host::attributes(host_name, &machine));
     found.extend(os::attributes(&os_release()));
     let executable = std::env::current_exe().ok();

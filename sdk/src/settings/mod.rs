@@ -13,6 +13,7 @@ mod propagators;
 mod sampler;
 mod sentry;
 mod setting;
+mod signals;
 mod summary;
 mod tls;
 mod variables;
@@ -26,13 +27,14 @@ use opentelemetry_sdk::trace::Sampler;
 
 pub(crate) use batch::{BatchSettings, ReaderSettings};
 pub(crate) use env::Env;
-pub(crate) use exporters::Exporters;
 pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
 pub(crate) use propagators::PropagatorName;
 pub(crate) use sentry::SentrySettings;
 pub use setting::{Setting, Source};
+pub(crate) use signals::ConsoleSettings;
+use signals::Signals;
 pub(crate) use summary::summary;
 pub(crate) use tls::{Pem, TlsSettings, client_config};
 pub use variables::{Support, VARIABLES, Variable};
@@ -93,14 +95,6 @@ pub(crate) struct Settings {
     pub(crate) decided: Vec<Setting>,
 }
 
-/// The signals that are also, or only, written to standard output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ConsoleSettings {
-    pub(crate) traces: bool,
-    pub(crate) metrics: bool,
-    pub(crate) logs: bool,
-}
-
 /// `THROUGHLINE_SHUTDOWN_MS`: below the 10 s that container runtimes grant, with room for
 /// the service's own work.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(5_000);
@@ -143,7 +137,7 @@ impl Settings {
             spans: signals.spans,
             records: signals.records,
             reader: signals.reader,
-            temporality: temporality(env),
+            temporality: signals.temporality,
             limits: LimitSettings::read(env),
             sampler: sampler::sampler(env),
             propagators: propagators::propagators(env),
@@ -174,64 +168,6 @@ impl Settings {
     }
 }
 
-/// Where each signal goes, and when.
-struct Signals {
-    traces: Option<OtlpSettings>,
-    metrics: Option<OtlpSettings>,
-    logs: Option<OtlpSettings>,
-    console: ConsoleSettings,
-    spans: BatchSettings,
-    records: BatchSettings,
-    reader: ReaderSettings,
-    prometheus: Option<SocketAddr>,
-}
-
-impl Signals {
-    fn read(env: &Env<'_>, disabled: bool) -> Result<Self, InitError> {
-        let exporters = |variable| {
-            if disabled {
-                Ok(Exporters::default())
-            } else {
-                Exporters::read(env, variable)
-            }
-        };
-        let traces = exporters("OTEL_TRACES_EXPORTER")?;
-        let metrics = exporters("OTEL_METRICS_EXPORTER")?;
-        let logs = exporters("OTEL_LOGS_EXPORTER")?;
-        let spans = BatchSettings::read(env, &batch::SPANS, Duration::from_millis(5_000));
-        let records = BatchSettings::read(env, &batch::LOG_RECORDS, Duration::from_millis(1_000));
-        let reader = ReaderSettings::read(env);
-        // The stock processors know no timeout for an export; the exporter does. Both bound
-        // one export with its tries, so that the shorter one is right.
-        let otlp = |wanted: bool, signal, export_timeout: Duration| {
-            if !wanted {
-                return Ok(None);
-            }
-            let mut settings = OtlpSettings::read(env, signal)?;
-            settings.timeout = settings.timeout.min(export_timeout);
-            Ok::<_, InitError>(Some(settings))
-        };
-        Ok(Self {
-            traces: otlp(traces.otlp, "traces", spans.export_timeout)?,
-            metrics: otlp(metrics.otlp, "metrics", reader.export_timeout)?,
-            logs: otlp(logs.otlp, "logs", records.export_timeout)?,
-            console: ConsoleSettings {
-                traces: traces.console,
-                metrics: metrics.console,
-                logs: logs.console,
-            },
-            spans,
-            records,
-            reader,
-            prometheus: if metrics.prometheus {
-                Some(exporters::prometheus_address(env)?)
-            } else {
-                None
-            },
-        })
-    }
-}
-
 fn service_name(env: &Env<'_>) -> Option<String> {
     const VARIABLE: &str = "OTEL_SERVICE_NAME";
     let name = env.get(VARIABLE)?;
@@ -253,29 +189,6 @@ fn log_format(env: &Env<'_>) -> Option<LogFormat> {
         |format| match format {
             Some(format) => format.to_string(),
             None => "pretty on a terminal, else json".to_owned(),
-        },
-    )
-}
-
-/// <https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/otlp/>
-fn temporality(env: &Env<'_>) -> Temporality {
-    env.resolve(
-        &["OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"],
-        Temporality::Cumulative,
-        "cumulative, delta or lowmemory",
-        |text| match text.to_ascii_lowercase().as_str() {
-            "cumulative" => Some(Temporality::Cumulative),
-            "delta" => Some(Temporality::Delta),
-            "lowmemory" => Some(Temporality::LowMemory),
-            _ => None,
-        },
-        |temporality| {
-            let word = match temporality {
-                Temporality::Delta => "delta",
-                Temporality::LowMemory => "lowmemory",
-                _ => "cumulative",
-            };
-            word.to_owned()
         },
     )
 }
@@ -341,21 +254,6 @@ mod tests {
         let settings = read(&[("THROUGHLINE_LOG_FORMAT", "xml")]).unwrap();
         assert_eq!(settings.log_format, None);
         assert!(settings.warnings[0].contains("THROUGHLINE_LOG_FORMAT"));
-    }
-
-    #[test]
-    fn the_shorter_of_two_timeouts_bounds_an_export() {
-        let settings = read(&[
-            ("OTEL_BSP_EXPORT_TIMEOUT", "2000"),
-            ("OTEL_BLRP_EXPORT_TIMEOUT", "0"),
-            ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "0"),
-            ("OTEL_METRIC_EXPORT_TIMEOUT", "20000"),
-        ])
-        .unwrap();
-        let timeout = |otlp: &Option<OtlpSettings>| otlp.as_ref().unwrap().timeout;
-        assert_eq!(timeout(&settings.traces), Duration::from_secs(2));
-        assert_eq!(timeout(&settings.metrics), Duration::from_secs(10));
-        assert_eq!(timeout(&settings.logs), env::NO_LIMIT);
     }
 
     #[test]

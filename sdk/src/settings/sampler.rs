@@ -5,6 +5,7 @@ use opentelemetry_sdk::trace::Sampler;
 
 use super::env::Env;
 
+const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 const EXPECTED: &str = "always_on, always_off or traceidratio, each also with parentbased_ before; jaeger_remote and xray need a service to ask, which throughline does not";
 
 /// The sampler that the environment asks for. A parent's decision is followed by default.
@@ -25,6 +26,11 @@ pub(super) fn sampler(env: &Env<'_>) -> Sampler {
         "traceidratio" => Sampler::TraceIdRatioBased(ratio(env)),
         _ => Sampler::AlwaysOn,
     };
+    if !word.ends_with("traceidratio") && env.get(ARGUMENT).is_some() {
+        env.warn(format!(
+            "{ARGUMENT} has no effect: {word} takes no argument"
+        ));
+    }
     if parent_based {
         Sampler::ParentBased(Box::new(root))
     } else {
@@ -47,16 +53,11 @@ fn known(text: &str) -> Option<&'static str> {
 
 /// The share of traces that is kept. Only samplers with a ratio look at it.
 fn ratio(env: &Env<'_>) -> f64 {
-    env.word(
-        "OTEL_TRACES_SAMPLER_ARG",
-        1.0,
-        "a number from 0 to 1",
-        |text| {
-            text.parse()
-                .ok()
-                .filter(|ratio| (0.0..=1.0).contains(ratio))
-        },
-    )
+    env.word(ARGUMENT, 1.0, "a number from 0 to 1", |text| {
+        text.parse()
+            .ok()
+            .filter(|ratio| (0.0..=1.0).contains(ratio))
+    })
 }
 
 #[cfg(test)]
@@ -86,9 +87,19 @@ mod tests {
                 "0",
                 "ParentBased(TraceIdRatioBased(0.0))",
             ),
-            ("", "0.5", "ParentBased(AlwaysOn)"),
         ] {
             assert_eq!(read(name, argument), (built.to_owned(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn an_argument_that_no_sampler_takes_warns() {
+        for name in ["", "always_on"] {
+            let (_, warnings) = read(name, "0.1");
+            assert!(
+                warnings[0].contains("OTEL_TRACES_SAMPLER_ARG has no effect"),
+                "{warnings:?}"
+            );
         }
     }
 

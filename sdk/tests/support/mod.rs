@@ -65,7 +65,15 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .stdin(Stdio::null());
     for (variable, _) in std::env::vars() {
-        let telemetrys = ["OTEL_", "SENTRY_", "RUST_LOG", "THROUGHLINE_"];
+        let telemetrys = [
+            "OTEL_",
+            "SENTRY_",
+            "RUST_LOG",
+            "THROUGHLINE_",
+            "KUBERNETES_",
+            "K8S_",
+            "HOSTNAME",
+        ];
         if telemetrys.iter().any(|prefix| variable.starts_with(prefix)) {
             command.env_remove(variable);
         }

@@ -1,5 +1,5 @@
 //! `console` among a signal's exporters: what would be sent, one JSON object a line on
-//! standard output, `signal` first. For eyes and scripts; no service parses it.
+//! standard output, told from a record's line by its key `signal`.
 //!
 //! <https://opentelemetry.io/docs/specs/otel/trace/sdk_exporters/stdout/>
 //!
