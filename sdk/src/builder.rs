@@ -5,27 +5,29 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::KeyValue;
 use opentelemetry::global;
-use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, ShouldSample};
+use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::trace::{
+    self, BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor,
+};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    CountedSpans, Destination, ExportRuntime, Ledgers, log_exporter, metric_exporter, span_exporter,
+    ConsoleMetrics, ConsoleSpans, CountedSpans, Destination, ExportRuntime, Ledgers, Limited,
+    log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::resource::{self, Identity};
-use crate::settings::{Env, LogFormat, OtlpSettings, Settings};
+use crate::settings::{Env, LogFormat, OtlpSettings, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
-use crate::{InitError, diagnostics, metrics as facade, panic, sentry};
+use crate::{InitError, metrics as facade, panic, propagation, sentry};
 
 /// Settings in code. They win over the environment, which wins over the defaults; the one
 /// exception is the service's name (see [`builder`](crate::builder)).
@@ -118,7 +120,12 @@ impl Builder {
         // All that can be wrong is found before anything global changes.
         let lookup = |variable: &str| std::env::var(variable).ok();
         let mut settings = Settings::read(&Env::new(&lookup))?;
-        let (filter, handle) = live_filter_of(self.filter, settings.filter.take())?;
+        let (filter, handle) = live_filter_of(self.filter, &mut settings)?;
+        resource::decide(&self.identity, &mut settings);
+        let log_format = log_format(self.log_format, &mut settings);
+        if self.sampler.is_some() {
+            settings.decide("OTEL_TRACES_SAMPLER", "the program's own", Source::Code);
+        }
         let listener = settings.prometheus.map(facade::bind).transpose()?;
         let resource = resource::resource(self.identity, &settings);
 
@@ -136,10 +143,10 @@ impl Builder {
             .transpose()?;
 
         let sinks = Arc::new(Sinks {
-            console: console(self.log_format.or(settings.log_format), &resource),
-            otlp: loggers
-                .as_ref()
-                .map(|provider| OtlpLogs::new(provider, Arc::clone(&ledgers.logs))),
+            console: console(log_format, &resource),
+            otlp: loggers.as_ref().map(|provider| {
+                OtlpLogs::new(provider, Arc::clone(&ledgers.logs), settings.limits)
+            }),
             sentry: errors.clone().map(SentryErrors::new),
             capture: None,
         });
@@ -157,11 +164,9 @@ impl Builder {
         if let Some(provider) = &tracers {
             global::set_tracer_provider(provider.clone());
         }
-        set_propagator();
+        propagation::install(&settings.propagators);
         panic::install_hook(&sinks);
-        for warning in &settings.warnings {
-            diagnostics::say(warning);
-        }
+        say(&settings);
 
         Ok(Telemetry {
             pipelines: Some(Pipelines {
@@ -174,6 +179,7 @@ impl Builder {
             }),
             filter: handle,
             shutdown_timeout: settings.shutdown_timeout,
+            settings: settings.decided,
         })
     }
 }
@@ -189,32 +195,61 @@ pub(crate) fn claim() -> Result<(), InitError> {
     Ok(())
 }
 
-/// W3C trace context and baggage.
-pub(crate) fn set_propagator() {
-    global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
-        Box::new(TraceContextPropagator::new()),
-        Box::new(BaggagePropagator::new()),
-    ]));
+/// What was decided, and what is not as it was asked for.
+fn say(settings: &Settings) {
+    diagnostics::set_level(settings.log_level);
+    diagnostics::say_at(Level::Info, &summary(&settings.decided));
+    for setting in &settings.decided {
+        diagnostics::say_at(Level::Debug, &format!("setting: {setting}"));
+    }
+    for warning in &settings.warnings {
+        diagnostics::say(warning);
+    }
 }
 
 fn live_filter_of(
     code: Option<String>,
-    variable: Option<String>,
+    settings: &mut Settings,
 ) -> Result<(LiveFilter, FilterHandle), InitError> {
     const EXPECTED: &str = "directives with commas between, such as info,my_crate=debug";
+    const VARIABLE: &str = "RUST_LOG";
     if let Some(directives) = code {
+        settings.decide(VARIABLE, &directives, Source::Code);
         return live_filter(&directives).map_err(|error| InitError::InvalidSetting {
             setting: "filter",
             reason: format!("{directives:?}: {}", error.reason),
             expected: EXPECTED,
         });
     }
-    let directives = variable.unwrap_or_else(|| filter::DEFAULT_DIRECTIVES.to_owned());
+    let (directives, source) = match settings.filter.take() {
+        Some(directives) => (directives, Source::Variable(VARIABLE.to_owned())),
+        None => (filter::DEFAULT_DIRECTIVES.to_owned(), Source::Default),
+    };
+    settings.decide(VARIABLE, &directives, source);
     live_filter(&directives).map_err(|error| InitError::InvalidVariable {
-        variable: "RUST_LOG".to_owned(),
+        variable: VARIABLE.to_owned(),
         reason: format!("{directives:?}: {}", error.reason),
         expected: EXPECTED,
     })
+}
+
+/// The code's format, else the variable's. Who asks for records on the console by
+/// `OTEL_LOGS_EXPORTER` gets them, whatever another variable says.
+fn log_format(code: Option<LogFormat>, settings: &mut Settings) -> Option<LogFormat> {
+    const VARIABLE: &str = "THROUGHLINE_LOG_FORMAT";
+    if let Some(format) = code {
+        settings.decide(VARIABLE, format, Source::Code);
+        return code;
+    }
+    if settings.console.logs && settings.log_format == Some(LogFormat::Off) {
+        settings.warnings.push(format!(
+            "{VARIABLE}=off and OTEL_LOGS_EXPORTER=console contradict each other; json is used"
+        ));
+        let source = Source::Variable("OTEL_LOGS_EXPORTER".to_owned());
+        settings.decide(VARIABLE, LogFormat::Json, source);
+        return Some(LogFormat::Json);
+    }
+    settings.log_format
 }
 
 fn destination(settings: &OtlpSettings) -> Arc<Destination> {
@@ -227,17 +262,27 @@ fn meter_provider(
     runtime: &ExportRuntime,
     ledgers: &Ledgers,
 ) -> Result<Option<SdkMeterProvider>, InitError> {
-    let Some(otlp) = &settings.metrics else {
+    if settings.metrics.is_none() && !settings.console.metrics {
         return Ok(None);
-    };
-    let ledger = Arc::clone(&ledgers.metrics);
-    let exporter = metric_exporter(otlp, runtime, destination(otlp), ledger)?;
-    let provider = SdkMeterProvider::builder()
+    }
+    let interval = settings.reader.interval;
+    let mut builder = SdkMeterProvider::builder()
         .with_resource(resource.clone())
-        .with_periodic_exporter(exporter)
-        .with_view(facade::duration_view)
-        .build();
-    Ok(Some(provider))
+        .with_view(facade::duration_view);
+    if let Some(otlp) = &settings.metrics {
+        let ledger = Arc::clone(&ledgers.metrics);
+        let to = destination(otlp);
+        let exporter = metric_exporter(otlp, settings.temporality, runtime, to, ledger)?;
+        let reader = PeriodicReader::builder(exporter);
+        builder = builder.with_reader(reader.with_interval(interval).build());
+    }
+    if settings.console.metrics {
+        let reader = PeriodicReader::builder(ConsoleMetrics {
+            temporality: settings.temporality,
+        });
+        builder = builder.with_reader(reader.with_interval(interval).build());
+    }
+    Ok(Some(builder.build()))
 }
 
 fn logger_provider(
@@ -251,9 +296,18 @@ fn logger_provider(
     };
     let ledger = Arc::clone(&ledgers.logs);
     let exporter = log_exporter(otlp, runtime, destination(otlp), ledger)?;
+    let batch = logs::BatchConfigBuilder::default()
+        .with_max_queue_size(settings.records.queue)
+        .with_max_export_batch_size(settings.records.batch)
+        .with_scheduled_delay(settings.records.delay)
+        .build();
     let provider = SdkLoggerProvider::builder()
         .with_resource(resource.clone())
-        .with_batch_exporter(exporter)
+        .with_log_processor(
+            BatchLogProcessor::builder(exporter)
+                .with_batch_config(batch)
+                .build(),
+        )
         .build();
     Ok(Some(provider))
 }
@@ -270,15 +324,28 @@ fn tracer_provider(
     if settings.disabled {
         return Ok(None);
     }
-    let mut builder = SdkTracerProvider::builder().with_resource(resource.clone());
-    if let Some(sampler) = sampler {
-        builder = builder.with_sampler(sampler);
-    }
+    let sampler = sampler.unwrap_or_else(|| Box::new(settings.sampler.clone()));
+    let length = settings.limits.span_value_length;
+    let mut builder = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_sampler(sampler)
+        .with_span_limits(settings.limits.spans);
     if let Some(otlp) = &settings.traces {
         let ledger = Arc::clone(&ledgers.traces);
         let exporter = span_exporter(otlp, runtime, destination(otlp), Arc::clone(&ledger))?;
-        let processor = BatchSpanProcessor::builder(exporter).build();
+        let batch = trace::BatchConfigBuilder::default()
+            .with_max_queue_size(settings.spans.queue)
+            .with_max_export_batch_size(settings.spans.batch)
+            .with_scheduled_delay(settings.spans.delay)
+            .build();
+        let processor = BatchSpanProcessor::builder(Limited::new(exporter, length))
+            .with_batch_config(batch)
+            .build();
         builder = builder.with_span_processor(CountedSpans::new(processor, ledger));
+    }
+    if settings.console.traces {
+        let exporter = Limited::new(ConsoleSpans, length);
+        builder = builder.with_span_processor(SimpleSpanProcessor::new(exporter));
     }
     Ok(Some(builder.build()))
 }

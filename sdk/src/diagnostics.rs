@@ -2,19 +2,78 @@
 //! exporter that logged through the service's log would feed itself.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::io::Write;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
-/// Says it.
+/// How much is said (`OTEL_LOG_LEVEL`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    None,
+    /// Data is lost.
+    Error,
+    /// Something is not as it was asked for.
+    Warn,
+    /// What was decided at start, and what works again.
+    Info,
+    /// Every setting at start, those left at their default too.
+    Debug,
+}
+
+impl Level {
+    /// The words that `OTEL_LOG_LEVEL` takes, in any case. Nothing is finer than debug.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "none" => Some(Self::None),
+            "error" => Some(Self::Error),
+            "warn" => Some(Self::Warn),
+            "info" => Some(Self::Info),
+            "debug" | "trace" => Some(Self::Debug),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        })
+    }
+}
+
+/// From now on only what is at least this important is said.
+pub(crate) fn set_level(level: Level) {
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+pub(crate) fn enabled(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// Says it, as a warning.
 pub(crate) fn say(message: &str) {
+    say_at(Level::Warn, message);
+}
+
+pub(crate) fn say_at(level: Level, message: &str) {
+    if !enabled(level) {
+        return;
+    }
     // One physical line; a closed standard error is no reason to disturb the service.
     let line = crate::event::escape::one_line(message);
     let _ = writeln!(std::io::stderr().lock(), "throughline: {line}");
 }
 
-/// Says it unless the same `topic` has been spoken of since [`settle`].
+/// Says it, as an error, unless the same `topic` has been spoken of since [`settle`].
 pub(crate) fn say_once(topic: &str, message: impl FnOnce() -> String) {
     let first = SAID
         .lock()
@@ -22,7 +81,7 @@ pub(crate) fn say_once(topic: &str, message: impl FnOnce() -> String) {
         .get_or_insert_default()
         .insert(topic.to_owned());
     if first {
-        say(&message());
+        say_at(Level::Error, &message());
     }
 }
 
@@ -55,5 +114,25 @@ mod tests {
             "again".to_owned()
         });
         assert_eq!(times, 2);
+    }
+
+    #[test]
+    fn a_level_lets_the_more_important_through() {
+        assert_eq!(Level::parse("WARN"), Some(Level::Warn));
+        assert_eq!(Level::parse("loud"), None);
+        for level in [
+            Level::None,
+            Level::Error,
+            Level::Warn,
+            Level::Info,
+            Level::Debug,
+        ] {
+            assert_eq!(Level::parse(&level.to_string()), Some(level));
+        }
+        assert!(Level::Error < Level::Warn && Level::Warn < Level::Info);
+        assert!(
+            enabled(Level::Info) && !enabled(Level::Debug),
+            "the default"
+        );
     }
 }

@@ -9,10 +9,11 @@ use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
 
-use crate::diagnostics;
+use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
 use crate::export::{ExportRuntime, Ledgers};
 use crate::filter::FilterHandle;
+use crate::settings::Setting;
 use crate::shutdown::{Outcome, ShutdownReport, Step, in_parallel};
 
 /// Telemetry that runs. Keep it until `main` returns, then shut it down; dropping it does
@@ -33,6 +34,7 @@ pub struct Telemetry {
     pub(crate) pipelines: Option<Pipelines>,
     pub(crate) filter: FilterHandle,
     pub(crate) shutdown_timeout: Duration,
+    pub(crate) settings: Vec<Setting>,
 }
 
 /// All that has to be ended.
@@ -116,6 +118,22 @@ impl Telemetry {
     pub fn set_filter(&self, directives: &str) -> Result<(), FilterError> {
         self.filter.set(directives)
     }
+
+    /// What was decided at start, and from where each decision came: the code, a variable
+    /// or the default. No value is a secret.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), throughline::InitError> {
+    /// let telemetry = throughline::init("checkout")?;
+    /// for setting in telemetry.settings() {
+    ///     println!("{setting}"); // OTEL_BSP_SCHEDULE_DELAY=5000 (default)
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
 }
 
 impl Drop for Telemetry {
@@ -124,7 +142,7 @@ impl Drop for Telemetry {
             let report = pipelines.shutdown(self.shutdown_timeout);
             // Nobody holds the report, so a loss would be silent.
             if !report.is_lossless() {
-                diagnostics::say(&format!("at the end, {report}"));
+                diagnostics::say_at(Level::Error, &format!("at the end, {report}"));
             }
         }
     }

@@ -21,7 +21,7 @@ use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-pub(crate) use console::{Console, Process};
+pub(crate) use console::{Console, Process, timestamp};
 pub(crate) use otlp::OtlpLogs;
 pub(crate) use record::{Exception, Record, Value};
 pub(crate) use sentry::SentryErrors;

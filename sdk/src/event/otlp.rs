@@ -4,26 +4,34 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use opentelemetry::Context;
 use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
-use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use opentelemetry::{Context, Key};
+use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use tracing::Level;
 
 use super::record::{Record, Value};
 use crate::export::Ledger;
+use crate::limits;
+use crate::settings::LimitSettings;
 
 #[derive(Debug)]
 pub(crate) struct OtlpLogs {
     logger: SdkLogger,
     ledger: Arc<Ledger>,
+    limits: LimitSettings,
 }
 
 impl OtlpLogs {
-    pub(crate) fn new(provider: &SdkLoggerProvider, ledger: Arc<Ledger>) -> Self {
+    pub(crate) fn new(
+        provider: &SdkLoggerProvider,
+        ledger: Arc<Ledger>,
+        limits: LimitSettings,
+    ) -> Self {
         Self {
             // The scope's name comes from each record's target.
             logger: provider.logger(""),
             ledger,
+            limits,
         }
     }
 
@@ -42,25 +50,26 @@ impl OtlpLogs {
         if let Some(ids) = &record.trace {
             log.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
         }
+        let mut attributes = Attributes::new(&mut log, &self.limits);
         if let Some(file) = record.file {
-            log.add_attribute("code.file.path", file.to_owned());
+            attributes.add("code.file.path", file.to_owned());
         }
         if let Some(line) = record.line {
-            log.add_attribute("code.line.number", i64::from(line));
+            attributes.add("code.line.number", i64::from(line));
         }
         for (name, value) in record.promoted() {
-            log.add_attribute(name, AnyValue::String(value.into()));
+            attributes.add(name, AnyValue::String(value.into()));
         }
         for (name, value) in &record.fields {
-            log.add_attribute(Cow::Borrowed(*name), any_value(value));
+            attributes.add(Cow::Borrowed(*name), any_value(value));
         }
         if let Some(exception) = &record.exception {
             if let Some(kind) = exception.kind {
-                log.add_attribute("exception.type", kind);
+                attributes.add("exception.type", kind);
             }
-            log.add_attribute("exception.message", exception.message.clone());
+            attributes.add("exception.message", exception.message.clone());
             if let Some(stacktrace) = exception.trace_text() {
-                log.add_attribute("exception.stacktrace", stacktrace);
+                attributes.add("exception.stacktrace", stacktrace);
             }
         }
         self.ledger.emitted(1);
@@ -68,6 +77,38 @@ impl OtlpLogs {
         // with `parent: None` has just declined.
         let _detached = record.trace.is_none().then(|| Context::new().attach());
         self.logger.emit(log);
+    }
+}
+
+/// A record's attributes, up to the limits. The SDK's record has no place for the number of
+/// those that were left out.
+struct Attributes<'a> {
+    log: &'a mut SdkLogRecord,
+    left: usize,
+    length: Option<usize>,
+}
+
+impl<'a> Attributes<'a> {
+    fn new(log: &'a mut SdkLogRecord, limits: &LimitSettings) -> Self {
+        Self {
+            log,
+            left: limits.log_attributes,
+            length: limits.log_value_length,
+        }
+    }
+
+    fn add(&mut self, key: impl Into<Key>, value: impl Into<AnyValue>) {
+        let Some(left) = self.left.checked_sub(1) else {
+            return;
+        };
+        self.left = left;
+        let mut value = value.into();
+        if let (AnyValue::String(text), Some(length)) = (&value, self.length)
+            && let Some(shorter) = limits::cut(text.as_str(), length)
+        {
+            value = AnyValue::from(shorter.to_owned());
+        }
+        self.log.add_attribute(key, value);
     }
 }
 

@@ -14,9 +14,12 @@ use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::destination::Destination;
+use crate::settings::{Pem, TlsSettings, client_config};
 
 /// Answers are acknowledgements; anything larger is not from a telemetry receiver.
 const MAX_ANSWER: usize = 4 << 20;
@@ -29,30 +32,39 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// `secure` loads the system's certificates, which costs milliseconds at start; plain
-    /// destinations leave it.
+    /// A client that trusts the system's certificates and shows none.
     pub(crate) fn new(
         secure: bool,
         timeout: Duration,
         destination: Arc<Destination>,
     ) -> Result<Self, String> {
-        let mut roots = RootCertStore::empty();
-        if secure {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-            if roots.is_empty() {
-                return Err("the system has no certificates to check the receiver with".to_owned());
-            }
-        }
-        // The provider is named: a process default belongs to the service, not to a library.
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        Self::with_tls(secure, &TlsSettings::default(), timeout, destination)
+    }
+
+    /// `secure` loads certificates, the system's where `tls` names none, which costs
+    /// milliseconds at start; plain destinations leave it.
+    pub(crate) fn with_tls(
+        secure: bool,
+        tls: &TlsSettings,
+        timeout: Duration,
+        destination: Arc<Destination>,
+    ) -> Result<Self, String> {
+        let roots = if secure {
+            roots(tls)?
+        } else {
+            RootCertStore::empty()
+        };
+        let config = client_config()
             .map_err(|error| error.to_string())?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+            .with_root_certificates(roots);
+        let config = match &tls.identity {
+            Some((chain, key)) if secure => config
+                .with_client_auth_cert(certificates(chain)?, private_key(key)?)
+                .map_err(|error| error.to_string())?,
+            _ => config.with_no_client_auth(),
+        };
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
+            .with_tls_config(config)
             .https_or_http()
             .enable_all_versions()
             .build();
@@ -81,6 +93,35 @@ impl Client {
         }
         result
     }
+}
+
+fn roots(tls: &TlsSettings) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    match &tls.authorities {
+        Some(pem) => {
+            for certificate in certificates(pem)? {
+                roots.add(certificate).map_err(|error| error.to_string())?;
+            }
+        }
+        None => {
+            let found = rustls_native_certs::load_native_certs();
+            roots.add_parsable_certificates(found.certs);
+        }
+    }
+    if roots.is_empty() {
+        return Err("the system has no certificates to check the receiver with".to_owned());
+    }
+    Ok(roots)
+}
+
+fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_slice_iter(pem.bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
+}
+
+fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_slice(pem.bytes()).map_err(|error| error.to_string())
 }
 
 /// The innermost error: "connection refused" says more than "client error".

@@ -45,7 +45,8 @@ impl Destination {
 
     pub(crate) fn reached(&self) {
         if diagnostics::settle(&self.origin) {
-            diagnostics::say(&format!("{} is reached again", self.origin));
+            let message = format!("{} is reached again", self.origin);
+            diagnostics::say_at(diagnostics::Level::Info, &message);
         }
     }
 

@@ -2,16 +2,20 @@
 //! the books that say what became of every item.
 
 mod client;
+mod console;
 mod destination;
 mod ledger;
+mod limited;
 mod observed;
 mod otlp;
 mod runtime;
 
 pub(crate) use client::Client;
+pub(crate) use console::{ConsoleMetrics, ConsoleSpans};
 pub(crate) use destination::Destination;
 pub use ledger::{Delivery, DropReason};
 pub(crate) use ledger::{Ledger, Ledgers};
+pub(crate) use limited::Limited;
 pub(crate) use observed::{CountedSpans, stamp};
 pub(crate) use otlp::{log_exporter, metric_exporter, span_exporter};
 pub(crate) use runtime::ExportRuntime;

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
-use opentelemetry_otlp::tonic_types::transport::ClientTlsConfig;
+use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 use opentelemetry_otlp::{
     ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig,
     WithHttpConfig, WithTonicConfig,
 };
+
+use opentelemetry_sdk::metrics::Temporality;
 
 use super::client::Client;
 use super::destination::Destination;
@@ -16,7 +18,7 @@ use super::ledger::Ledger;
 use super::observed::Observed;
 use super::runtime::ExportRuntime;
 use crate::InitError;
-use crate::settings::{Compression, OtlpSettings, Protocol};
+use crate::settings::{Compression, OtlpSettings, Protocol, TlsSettings};
 
 impl From<Compression> for opentelemetry_otlp::Compression {
     fn from(compression: Compression) -> Self {
@@ -36,11 +38,23 @@ fn grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &OtlpSettin
         .with_timeout(settings.timeout)
         .with_metadata(MetadataMap::from_headers(headers));
     if settings.endpoint.scheme() == "https" {
-        builder = builder.with_tls_config(ClientTlsConfig::new().with_native_roots());
+        builder = builder.with_tls_config(client_tls(&settings.tls));
     }
     match settings.compression {
         Some(compression) => builder.with_compression(compression.into()),
         None => builder,
+    }
+}
+
+/// As the HTTP client has it: the authority that was named is the only one.
+fn client_tls(tls: &TlsSettings) -> ClientTlsConfig {
+    let config = match &tls.authorities {
+        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem.bytes())),
+        None => ClientTlsConfig::new().with_native_roots(),
+    };
+    match &tls.identity {
+        Some((chain, key)) => config.identity(Identity::from_pem(chain.bytes(), key.bytes())),
+        None => config,
     }
 }
 
@@ -70,9 +84,10 @@ fn http<B: WithExportConfig + WithHttpConfig>(
 }
 
 macro_rules! exporter {
-    ($name:ident, $exporter:ty, $builder:expr, $signal:literal) => {
+    ($name:ident, $exporter:ty, $builder:expr, $signal:literal $(, $argument:ident: $type:ty)?) => {
         pub(crate) fn $name(
             settings: &OtlpSettings,
+            $($argument: $type,)?
             runtime: &ExportRuntime,
             destination: Arc<Destination>,
             ledger: Arc<Ledger>,
@@ -87,7 +102,8 @@ macro_rules! exporter {
                 Protocol::Grpc => grpc($builder.with_tonic(), settings).build(),
                 Protocol::HttpProtobuf => {
                     let secure = settings.endpoint.scheme() == "https";
-                    let client = Client::new(secure, settings.timeout, Arc::clone(&destination))
+                    let told = Arc::clone(&destination);
+                    let client = Client::with_tls(secure, &settings.tls, settings.timeout, told)
                         .map_err(failed)?;
                     http($builder.with_http(), settings, client).build()
                 }
@@ -109,11 +125,10 @@ exporter!(
     "traces"
 );
 exporter!(log_exporter, LogExporter, LogExporter::builder(), "logs");
-// Without a temporality in code the crate honours
-// OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE, cumulative by default.
 exporter!(
     metric_exporter,
     MetricExporter,
-    MetricExporter::builder(),
-    "metrics"
+    MetricExporter::builder().with_temporality(temporality),
+    "metrics",
+    temporality: Temporality
 );

@@ -1,20 +1,30 @@
-//! Reading variables as the OpenTelemetry specification says: empty is unset, booleans are
-//! `true` or not, numbers that cannot be parsed warn and fall back.
+//! Reading variables as the OpenTelemetry specification says, and keeping the record of
+//! what was decided: empty is unset, booleans are `true` or not, what cannot be parsed warns
+//! and counts as unset.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::time::Duration;
+
+use super::pairs::parse_pairs;
+use super::setting::{Setting, Source};
 
 /// The environment behind a function, so that tests need not change the process's own.
 pub(crate) struct Env<'a> {
     lookup: &'a dyn Fn(&str) -> Option<String>,
     warnings: RefCell<Vec<String>>,
+    decided: RefCell<Vec<Setting>>,
 }
+
+/// A timeout of `0` is none at all; the specification lets it be a very long one instead.
+pub(crate) const NO_LIMIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 impl<'a> Env<'a> {
     pub(crate) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
         Self {
             lookup,
-            warnings: RefCell::new(Vec::new()),
+            warnings: RefCell::default(),
+            decided: RefCell::default(),
         }
     }
 
@@ -25,45 +35,140 @@ impl<'a> Env<'a> {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
+    /// Once, however many settings a general variable decides.
     pub(crate) fn warn(&self, warning: String) {
-        self.warnings.borrow_mut().push(warning);
+        let mut warnings = self.warnings.borrow_mut();
+        if !warnings.contains(&warning) {
+            warnings.push(warning);
+        }
     }
 
     pub(crate) fn take_warnings(&self) -> Vec<String> {
         self.warnings.take()
     }
 
+    /// Puts a decision on record. `value` must be fit for a log.
+    pub(crate) fn decide(&self, name: &str, value: impl fmt::Display, source: Source) {
+        self.decided.borrow_mut().push(Setting {
+            name: name.to_owned(),
+            value: value.to_string(),
+            source,
+        });
+    }
+
+    pub(crate) fn take_decided(&self) -> Vec<Setting> {
+        self.decided.take()
+    }
+
+    /// The first of these variables that is set and can be parsed, else the default. Those
+    /// that cannot be parsed warn and count as unset. The decision is recorded under the
+    /// first name, as `show` writes it.
+    pub(crate) fn resolve<T>(
+        &self,
+        variables: &[&str],
+        default: T,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        show: impl Fn(&T) -> String,
+    ) -> T {
+        let mut refused = Vec::new();
+        let found = variables.iter().find_map(|variable| {
+            let text = self.get(variable)?;
+            let value = parse(&text);
+            if value.is_none() {
+                refused.push((variable, text));
+            }
+            Some((value?, Source::Variable((*variable).to_owned())))
+        });
+        let (value, source) = found.unwrap_or((default, Source::Default));
+        let shown = show(&value);
+        for (variable, text) in refused {
+            self.warn(format!(
+                "{variable}={text:?} is not usable (expected {expected}); {shown} is used"
+            ));
+        }
+        self.decide(variables[0], shown, source);
+        value
+    }
+
+    /// A word out of a set.
+    pub(crate) fn word<T: fmt::Display>(
+        &self,
+        variable: &str,
+        default: T,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> T {
+        self.resolve(&[variable], default, expected, parse, T::to_string)
+    }
+
     /// Only `true`, in any case, is true; any other word but `false` warns.
     pub(crate) fn flag(&self, variable: &str) -> bool {
-        match self.get(variable) {
-            None => false,
-            Some(value) if value.eq_ignore_ascii_case("true") => true,
-            Some(value) if value.eq_ignore_ascii_case("false") => false,
-            Some(value) => {
-                self.warn(format!(
-                    "{variable}={value:?} is not a boolean (expected true or false); false is used"
-                ));
-                false
-            }
-        }
+        self.flag_of(&[variable])
+    }
+
+    /// [`flag`](Self::flag) where one of several variables decides.
+    pub(crate) fn flag_of(&self, variables: &[&str]) -> bool {
+        let parse = |text: &str| text.to_ascii_lowercase().parse().ok();
+        self.resolve(variables, false, "true or false", parse, bool::to_string)
     }
 
     /// A duration in whole milliseconds.
     pub(crate) fn millis(&self, variable: &str, default: Duration) -> Duration {
-        match self
-            .get(variable)
-            .map(|value| (value.parse::<u64>(), value))
-        {
-            None => default,
-            Some((Ok(millis), _)) => Duration::from_millis(millis),
-            Some((Err(_), value)) => {
-                self.warn(format!(
-                    "{variable}={value:?} is not a number of milliseconds; {} is used",
-                    default.as_millis()
-                ));
-                default
-            }
-        }
+        self.resolve(
+            &[variable],
+            default,
+            "a number of milliseconds",
+            |text| text.parse().ok().map(Duration::from_millis),
+            |value| value.as_millis().to_string(),
+        )
+    }
+
+    /// A duration in whole milliseconds that may not be zero.
+    pub(crate) fn positive_millis(&self, variable: &str, default: Duration) -> Duration {
+        self.resolve(
+            &[variable],
+            default,
+            "a number of milliseconds above 0",
+            |text| {
+                let millis = text.parse().ok().filter(|millis| *millis > 0)?;
+                Some(Duration::from_millis(millis))
+            },
+            |value| value.as_millis().to_string(),
+        )
+    }
+
+    /// A timeout in whole milliseconds; `0` is no limit.
+    pub(crate) fn timeout(&self, variables: &[&str], default: Duration) -> Duration {
+        self.resolve(
+            variables,
+            default,
+            "a number of milliseconds, 0 for no limit",
+            |text| match text.parse().ok()? {
+                0 => Some(NO_LIMIT),
+                millis => Some(Duration::from_millis(millis).min(NO_LIMIT)),
+            },
+            |value| match *value {
+                NO_LIMIT => "no limit".to_owned(),
+                value => value.as_millis().to_string(),
+            },
+        )
+    }
+
+    /// An integer of at least `least`.
+    pub(crate) fn count(&self, variables: &[&str], default: usize, least: usize) -> usize {
+        self.resolve(
+            variables,
+            default,
+            &format!("a whole number, {least} or more"),
+            // The specification's range; what is larger is no count of anything here.
+            |text| {
+                let number = text.parse::<u32>().ok()?;
+                let number = usize::try_from(number).ok()?;
+                (number >= least && number <= i32::MAX as usize).then_some(number)
+            },
+            usize::to_string,
+        )
     }
 
     /// `OTEL_RESOURCE_ATTRIBUTES`: `key=value` pairs, percent-encoded. As the specification
@@ -74,7 +179,12 @@ impl<'a> Env<'a> {
             return Vec::new();
         };
         match parse_pairs(&value) {
-            Ok(pairs) => pairs,
+            Ok(pairs) => {
+                let names: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+                let source = Source::Variable(VARIABLE.to_owned());
+                self.decide(VARIABLE, names.join(","), source);
+                pairs
+            }
             Err(reason) => {
                 self.warn(format!(
                     "{VARIABLE} is ignored: {reason} (expected key=value pairs with commas between, percent-encoded)"
@@ -85,68 +195,9 @@ impl<'a> Env<'a> {
     }
 }
 
-/// `key=value` pairs with commas between; keys and values percent-decoded. The error names
-/// the key or the position, never a value: headers hold credentials.
-pub(crate) fn parse_pairs(text: &str) -> Result<Vec<(String, String)>, String> {
-    let mut pairs = Vec::new();
-    for (index, pair) in text.split(',').enumerate() {
-        let pair = pair.trim();
-        if pair.is_empty() {
-            continue;
-        }
-        let Some((key, value)) = pair.split_once('=') else {
-            return Err(format!("entry {} has no `=`", index + 1));
-        };
-        let key = key.trim();
-        if key.is_empty() {
-            return Err(format!("entry {} has no key", index + 1));
-        }
-        let decode = |part: &str| {
-            percent_decode(part).ok_or_else(|| format!("`{key}` is not percent-encoded UTF-8"))
-        };
-        pairs.push((decode(key)?, decode(value.trim())?));
-    }
-    Ok(pairs)
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        if byte == b'%' {
-            let hex = std::str::from_utf8(tail.get(..2)?).ok()?;
-            bytes.push(u8::from_str_radix(hex, 16).ok()?);
-            rest = &tail[2..];
-        } else {
-            bytes.push(byte);
-            rest = tail;
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pairs_are_percent_decoded() {
-        assert_eq!(
-            parse_pairs("team=caf%C3%A9, region = eu%2Cwest ,,").unwrap(),
-            [
-                ("team".to_owned(), "café".to_owned()),
-                ("region".to_owned(), "eu,west".to_owned())
-            ]
-        );
-    }
-
-    #[test]
-    fn a_pair_that_cannot_be_decoded_is_refused_without_its_value() {
-        for text in ["key=hunter2%zz", "key=%ff", "hunter2", "=hunter2"] {
-            let said = parse_pairs(text).unwrap_err();
-            assert!(!said.contains("hunter2"), "{said}");
-        }
-    }
 
     #[test]
     fn one_bad_attribute_discards_the_whole_value_and_warns() {
@@ -157,14 +208,45 @@ mod tests {
 
     #[test]
     fn numbers_and_flags_that_cannot_be_parsed_warn_and_fall_back() {
-        let env = Env::new(&|_| Some("soon".to_owned()));
-        assert_eq!(
-            env.millis("X_MS", Duration::from_millis(7)),
-            Duration::from_millis(7)
-        );
-        assert!(!env.flag("X_FLAG"));
-        let warnings = env.take_warnings();
-        assert!(warnings[0].contains("X_MS") && warnings[1].contains("X_FLAG"));
+        for text in ["soon", "-1", "1.5", "99999999999999999999999"] {
+            let lookup = |_: &str| Some(text.to_owned());
+            let env = Env::new(&lookup);
+            let seven = Duration::from_millis(7);
+            assert_eq!(env.millis("X_MS", seven), seven);
+            assert_eq!(env.timeout(&["X_TIMEOUT"], seven), seven);
+            assert_eq!(env.count(&["X_COUNT"], 7, 0), 7);
+            assert!(!env.flag("X_FLAG"));
+            let warnings = env.take_warnings().join("\n");
+            for name in ["X_MS", "X_TIMEOUT", "X_COUNT", "X_FLAG"] {
+                assert!(warnings.contains(name), "{warnings}");
+            }
+            assert!(warnings.contains("; 7 is used"), "{warnings}");
+            let sources: Vec<Source> = env.take_decided().into_iter().map(|s| s.source).collect();
+            assert_eq!(sources, [const { Source::Default }; 4]);
+        }
+    }
+
+    #[test]
+    fn an_unusable_variable_gives_way_to_the_more_general_one() {
+        let env = Env::new(&|name| match name {
+            "OWN" => Some("many".to_owned()),
+            _ => Some("3".to_owned()),
+        });
+        assert_eq!(env.count(&["OWN", "GENERAL"], 7, 0), 3);
+        assert!(env.take_warnings()[0].contains("; 3 is used"));
+        let decided = env.take_decided();
+        assert_eq!(decided[0].name, "OWN");
+        assert_eq!(decided[0].source, Source::Variable("GENERAL".to_owned()));
+    }
+
+    #[test]
+    fn a_timeout_of_zero_is_no_limit_and_a_duration_of_zero_is_zero() {
+        let env = Env::new(&|_| Some("0".to_owned()));
+        assert_eq!(env.timeout(&["X"], Duration::ZERO), NO_LIMIT);
+        assert_eq!(env.millis("X", NO_LIMIT), Duration::ZERO);
+        assert_eq!(env.positive_millis("X", NO_LIMIT), NO_LIMIT);
+        assert_eq!(env.count(&["X"], 7, 0), 0);
+        assert_eq!(env.count(&["X"], 7, 1), 7, "not a size");
     }
 
     #[test]

@@ -1,18 +1,46 @@
 //! What was decided before anything starts: every variable is read here, once, so that the
 //! rest of the crate takes typed values and no two places can disagree about a default.
 
+mod batch;
+mod endpoint;
 mod env;
+mod exporters;
+mod kubernetes;
+mod limits;
 mod otlp;
+mod pairs;
+mod propagators;
+mod sampler;
 mod sentry;
+mod setting;
+mod signals;
+mod summary;
+mod tls;
+mod variables;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::trace::Sampler;
+
+pub(crate) use batch::{BatchSettings, ReaderSettings};
 pub(crate) use env::Env;
+pub(crate) use kubernetes::KubernetesSettings;
+pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
+pub(crate) use propagators::PropagatorName;
 pub(crate) use sentry::SentrySettings;
+pub use setting::{Setting, Source};
+pub(crate) use signals::ConsoleSettings;
+use signals::Signals;
+pub(crate) use summary::summary;
+pub(crate) use tls::{Pem, TlsSettings, client_config};
+pub use variables::{Support, VARIABLES, Variable};
 
 use crate::InitError;
+use crate::diagnostics::Level;
 
 /// How log records appear on standard output (`THROUGHLINE_LOG_FORMAT`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,23 +54,45 @@ pub enum LogFormat {
     Off,
 }
 
+impl fmt::Display for LogFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pretty => "pretty",
+            Self::Json => "json",
+            Self::Off => "off",
+        })
+    }
+}
+
 /// Everything that the environment decides, parsed.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// `OTEL_SDK_DISABLED`: no span, no export, no Sentry; the console stays.
     pub(crate) disabled: bool,
+    pub(crate) log_level: Level,
     pub(crate) traces: Option<OtlpSettings>,
     pub(crate) metrics: Option<OtlpSettings>,
     pub(crate) logs: Option<OtlpSettings>,
+    pub(crate) console: ConsoleSettings,
+    pub(crate) spans: BatchSettings,
+    pub(crate) records: BatchSettings,
+    pub(crate) reader: ReaderSettings,
+    pub(crate) temporality: Temporality,
+    pub(crate) limits: LimitSettings,
+    pub(crate) sampler: Sampler,
+    pub(crate) propagators: Vec<PropagatorName>,
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) sentry: Option<SentrySettings>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) filter: Option<String>,
     pub(crate) service_name: Option<String>,
     pub(crate) resource_attributes: Vec<(String, String)>,
+    pub(crate) kubernetes: KubernetesSettings,
     pub(crate) shutdown_timeout: Duration,
     /// Values that were replaced by their default, as sentences for the diagnostics channel.
     pub(crate) warnings: Vec<String>,
+    /// Each decision, with where it came from.
+    pub(crate) decided: Vec<Setting>,
 }
 
 /// `THROUGHLINE_SHUTDOWN_MS`: below the 10 s that container runtimes grant, with room for
@@ -55,139 +105,92 @@ impl Settings {
     /// an empty value counts as unset, and a value that cannot be parsed falls back with a
     /// warning, unless the fallback would send data elsewhere than was meant.
     pub(crate) fn read(env: &Env<'_>) -> Result<Self, InitError> {
+        let log_level = env.word(
+            "OTEL_LOG_LEVEL",
+            Level::Info,
+            "none, error, warn, info or debug",
+            Level::parse,
+        );
+        let service_name = service_name(env);
+        let resource_attributes = env.resource_attributes();
         let disabled = env.flag("OTEL_SDK_DISABLED");
-        let traces = exporter(env, disabled, "OTEL_TRACES_EXPORTER", "traces", &["otlp"])?;
-        let logs = exporter(env, disabled, "OTEL_LOGS_EXPORTER", "logs", &["otlp"])?;
-        let metric_exporters = names(
-            env,
-            "OTEL_METRICS_EXPORTER",
-            &["otlp", "prometheus"],
-            disabled,
-        )?;
-        let metrics = otlp_if(env, &metric_exporters, "metrics")?;
-        let prometheus = if metric_exporters.iter().any(|name| name == "prometheus") {
-            Some(prometheus_address(env)?)
-        } else {
-            None
-        };
+        let signals = Signals::read(env, disabled)?;
         let sentry = if disabled {
             None
         } else {
             SentrySettings::read(env)?
         };
-        let log_format = match env.get("THROUGHLINE_LOG_FORMAT").as_deref() {
-            None => None,
-            Some("pretty") => Some(LogFormat::Pretty),
-            Some("json") => Some(LogFormat::Json),
-            Some("off") => Some(LogFormat::Off),
-            Some(other) => {
-                env.warn(format!(
-                    "THROUGHLINE_LOG_FORMAT={other:?} is unknown (expected pretty, json or off); the default is used"
-                ));
-                None
+        for variable in VARIABLES {
+            if let Support::Not(because) = variable.support
+                && env.get(variable.name).is_some()
+            {
+                env.warn(format!("{} has no effect: {because}", variable.name));
             }
-        };
+        }
         Ok(Self {
             disabled,
-            traces,
-            metrics,
-            logs,
-            prometheus,
+            log_level,
+            traces: signals.traces,
+            metrics: signals.metrics,
+            logs: signals.logs,
+            console: signals.console,
+            spans: signals.spans,
+            records: signals.records,
+            reader: signals.reader,
+            temporality: signals.temporality,
+            limits: LimitSettings::read(env),
+            sampler: sampler::sampler(env),
+            propagators: propagators::propagators(env),
+            prometheus: signals.prometheus,
             sentry,
-            log_format,
+            log_format: log_format(env),
             filter: env.get("RUST_LOG"),
-            service_name: env.get("OTEL_SERVICE_NAME"),
-            resource_attributes: env.resource_attributes(),
+            service_name,
+            resource_attributes,
+            kubernetes: KubernetesSettings::read(env),
             shutdown_timeout: env.millis("THROUGHLINE_SHUTDOWN_MS", SHUTDOWN_TIMEOUT),
             warnings: env.take_warnings(),
+            decided: env.take_decided(),
         })
     }
-}
 
-fn exporter(
-    env: &Env<'_>,
-    disabled: bool,
-    variable: &'static str,
-    signal: &'static str,
-    known: &[&str],
-) -> Result<Option<OtlpSettings>, InitError> {
-    otlp_if(env, &names(env, variable, known, disabled)?, signal)
-}
-
-fn otlp_if(
-    env: &Env<'_>,
-    exporters: &[String],
-    signal: &'static str,
-) -> Result<Option<OtlpSettings>, InitError> {
-    if exporters.iter().any(|name| name == "otlp") {
-        OtlpSettings::read(env, signal).map(Some)
-    } else {
-        Ok(None)
+    /// Puts a decision of the code, or of another default, over what is on record.
+    pub(crate) fn decide(&mut self, name: &str, value: impl fmt::Display, source: Source) {
+        let setting = Setting {
+            name: name.to_owned(),
+            value: value.to_string(),
+            source,
+        };
+        match self.decided.iter_mut().find(|known| known.name == name) {
+            Some(known) => *known = setting,
+            None => self.decided.push(setting),
+        }
     }
 }
 
-/// The exporters that a list variable names. An unknown one is an error: a fallback would
-/// send the data to a place that nobody asked for.
-fn names(
-    env: &Env<'_>,
-    variable: &'static str,
-    known: &[&str],
-    disabled: bool,
-) -> Result<Vec<String>, InitError> {
-    if disabled {
-        return Ok(Vec::new());
-    }
-    let Some(value) = env.get(variable) else {
-        return Ok(vec!["otlp".to_owned()]);
-    };
-    let names: Vec<String> = value
-        .split(',')
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && *name != "none")
-        .map(str::to_owned)
-        .collect();
-    match names.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(InitError::InvalidVariable {
-            variable: variable.to_owned(),
-            reason: format!("there is no exporter called {unknown:?}"),
-            expected: if known.contains(&"prometheus") {
-                "none, or a list of otlp and prometheus"
-            } else {
-                "otlp or none"
-            },
-        }),
-        None => Ok(names),
-    }
+fn service_name(env: &Env<'_>) -> Option<String> {
+    const VARIABLE: &str = "OTEL_SERVICE_NAME";
+    let name = env.get(VARIABLE)?;
+    env.decide(VARIABLE, &name, Source::Variable(VARIABLE.to_owned()));
+    Some(name)
 }
 
-fn prometheus_address(env: &Env<'_>) -> Result<SocketAddr, InitError> {
-    let invalid = |variable: &str, value: &str, expected| InitError::InvalidVariable {
-        variable: variable.to_owned(),
-        reason: format!("{value:?} cannot be listened at"),
-        expected,
-    };
-    let host = match env.get("OTEL_EXPORTER_PROMETHEUS_HOST") {
-        None => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(host) if host == "localhost" => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        Some(host) => host.parse().map_err(|_| {
-            invalid(
-                "OTEL_EXPORTER_PROMETHEUS_HOST",
-                &host,
-                "localhost or an IP address such as 127.0.0.1 (the default)",
-            )
-        })?,
-    };
-    let port = match env.get("OTEL_EXPORTER_PROMETHEUS_PORT") {
-        None => 9464,
-        Some(port) => port.parse().map_err(|_| {
-            invalid(
-                "OTEL_EXPORTER_PROMETHEUS_PORT",
-                &port,
-                "a port number such as 9464 (the default)",
-            )
-        })?,
-    };
-    Ok(SocketAddr::new(host, port))
+fn log_format(env: &Env<'_>) -> Option<LogFormat> {
+    env.resolve(
+        &["THROUGHLINE_LOG_FORMAT"],
+        None,
+        "pretty, json or off",
+        |text| match text.to_ascii_lowercase().as_str() {
+            "pretty" => Some(Some(LogFormat::Pretty)),
+            "json" => Some(Some(LogFormat::Json)),
+            "off" => Some(Some(LogFormat::Off)),
+            _ => None,
+        },
+        |format| match format {
+            Some(format) => format.to_string(),
+            None => "pretty on a terminal, else json".to_owned(),
+        },
+    )
 }
 
 #[cfg(test)]
@@ -234,16 +237,6 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_exporter_is_an_error_that_names_the_variable() {
-        let error = read(&[("OTEL_LOGS_EXPORTER", "splunk")]).unwrap_err();
-        let said = error.to_string();
-        assert!(
-            said.contains("OTEL_LOGS_EXPORTER") && said.contains("otlp or none"),
-            "{said}"
-        );
-    }
-
-    #[test]
     fn the_prometheus_endpoint_binds_to_loopback_unless_told_otherwise() {
         let settings = read(&[("OTEL_METRICS_EXPORTER", "prometheus")]).unwrap();
         assert!(settings.metrics.is_none());
@@ -261,5 +254,43 @@ mod tests {
         let settings = read(&[("THROUGHLINE_LOG_FORMAT", "xml")]).unwrap();
         assert_eq!(settings.log_format, None);
         assert!(settings.warnings[0].contains("THROUGHLINE_LOG_FORMAT"));
+    }
+
+    #[test]
+    fn a_variable_without_effect_says_why() {
+        let settings = read(&[("OTEL_METRICS_EXEMPLAR_FILTER", "always_on")]).unwrap();
+        let said = &settings.warnings[0];
+        assert!(
+            said.contains("OTEL_METRICS_EXEMPLAR_FILTER has no effect"),
+            "{said}"
+        );
+    }
+
+    /// What is read and what the table says must be the same, in both directions.
+    #[test]
+    fn the_table_has_every_variable_that_is_read_and_no_other() {
+        let read = std::cell::RefCell::new(std::collections::BTreeSet::new());
+        for disabled in ["false", "true"] {
+            let lookup = |name: &str| {
+                read.borrow_mut().insert(name.to_owned());
+                match name {
+                    "OTEL_SDK_DISABLED" => Some(disabled.to_owned()),
+                    "OTEL_METRICS_EXPORTER" => Some("otlp,prometheus".to_owned()),
+                    "OTEL_TRACES_SAMPLER" => Some("traceidratio".to_owned()),
+                    "SENTRY_DSN" => Some("https://key@sentry.example/1".to_owned()),
+                    "KUBERNETES_SERVICE_HOST" => Some("10.0.0.1".to_owned()),
+                    _ => None,
+                }
+            };
+            Settings::read(&Env::new(&lookup)).unwrap();
+        }
+        // Read by the console, where it knows whether it writes to a terminal.
+        read.borrow_mut().insert("NO_COLOR".to_owned());
+        let named: std::collections::BTreeSet<String> = VARIABLES
+            .iter()
+            .map(|variable| variable.name.to_owned())
+            .collect();
+        assert_eq!(named.len(), VARIABLES.len(), "one row a variable");
+        assert_eq!(*read.borrow(), named);
     }
 }

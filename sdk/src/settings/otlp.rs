@@ -1,12 +1,17 @@
 //! The OTLP exporter's variables, general and per signal:
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 
+use std::fmt;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
-use super::env::{Env, parse_pairs};
+use super::endpoint::endpoint;
+use super::env::Env;
+use super::pairs::parse_pairs;
+use super::setting::Source;
+use super::tls::TlsSettings;
 use crate::InitError;
 
 /// How one signal is sent.
@@ -16,8 +21,10 @@ pub(crate) struct OtlpSettings {
     /// The whole URL for HTTP, scheme and authority for gRPC.
     pub(crate) endpoint: Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// For one export, tries included.
     pub(crate) timeout: Duration,
     pub(crate) compression: Option<Compression>,
+    pub(crate) tls: TlsSettings,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +40,26 @@ pub(crate) enum Compression {
 }
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-const ENDPOINT_EXPECTED: &str = "a URL such as http://localhost:4318 (4317 for gRPC)";
 
 impl OtlpSettings {
     /// Reads the settings of one signal: `traces`, `metrics` or `logs`.
     pub(crate) fn read(env: &Env<'_>, signal: &'static str) -> Result<Self, InitError> {
-        let protocol = Protocol::read(env, signal)?;
+        let names = Names { signal };
+        let protocol = protocol(env, &names)?;
+        let endpoint = endpoint(env, &names, protocol)?;
+        let tls = TlsSettings::read(env, &names)?;
+        if tls.is_set() && endpoint.scheme() == "http" {
+            env.warn(format!(
+                "the certificates for {signal} have no effect, as the endpoint is plain http"
+            ));
+        }
         Ok(Self {
             protocol,
-            endpoint: endpoint(env, signal, protocol)?,
-            headers: headers(env, signal)?,
-            timeout: timeout(env, signal),
-            compression: compression(env, signal),
+            endpoint,
+            headers: headers(env, &names)?,
+            timeout: env.timeout(&names.of("TIMEOUT").as_strs(), TIMEOUT),
+            compression: compression(env, &names),
+            tls,
         })
     }
 
@@ -54,82 +69,82 @@ impl OtlpSettings {
     }
 }
 
-/// The signal's own variable where it is set, else the general one.
-fn specific(env: &Env<'_>, signal: &str, suffix: &str) -> Option<(String, String)> {
-    let own = format!(
-        "OTEL_EXPORTER_OTLP_{}_{suffix}",
-        signal.to_ascii_uppercase()
-    );
-    let general = format!("OTEL_EXPORTER_OTLP_{suffix}");
-    [own, general]
-        .into_iter()
-        .find_map(|variable| env.get(&variable).map(|value| (variable, value)))
+/// The names of one signal's variables.
+pub(super) struct Names {
+    pub(super) signal: &'static str,
 }
 
-impl Protocol {
-    fn read(env: &Env<'_>, signal: &str) -> Result<Self, InitError> {
-        let Some((variable, value)) = specific(env, signal, "PROTOCOL") else {
-            return Ok(Self::HttpProtobuf);
-        };
-        match value.as_str() {
-            "grpc" => Ok(Self::Grpc),
-            "http/protobuf" => Ok(Self::HttpProtobuf),
-            // The wrong protocol reaches no receiver at all, so there is no safe fallback.
-            _ => Err(InitError::InvalidVariable {
-                variable,
-                reason: format!("{value:?} is not a protocol that throughline speaks"),
-                expected: "grpc or http/protobuf (the default)",
-            }),
+/// Two variables for one setting; the signal's own wins.
+pub(super) struct Pair {
+    pub(super) own: String,
+    pub(super) general: String,
+}
+
+impl Names {
+    pub(super) fn of(&self, suffix: &str) -> Pair {
+        let signal = self.signal.to_ascii_uppercase();
+        Pair {
+            own: format!("OTEL_EXPORTER_OTLP_{signal}_{suffix}"),
+            general: format!("OTEL_EXPORTER_OTLP_{suffix}"),
         }
     }
 }
 
-fn endpoint(env: &Env<'_>, signal: &str, protocol: Protocol) -> Result<Url, InitError> {
-    let default = match protocol {
-        Protocol::Grpc => "http://localhost:4317",
-        Protocol::HttpProtobuf => "http://localhost:4318",
-    };
-    let given = specific(env, signal, "ENDPOINT");
-    let (variable, text) = given
-        .clone()
-        .unwrap_or_else(|| ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), default.to_owned()));
-    let invalid = |reason: String| InitError::InvalidVariable {
-        variable: variable.clone(),
-        reason,
-        expected: ENDPOINT_EXPECTED,
-    };
-    // gRPC endpoints may come without a scheme; OTEL_EXPORTER_OTLP_INSECURE then decides.
-    let text = if protocol == Protocol::Grpc && !text.contains("://") {
-        let insecure = specific(env, signal, "INSECURE")
-            .is_some_and(|(_, value)| value.eq_ignore_ascii_case("true"));
-        format!("{}://{text}", if insecure { "http" } else { "https" })
-    } else {
-        text
-    };
-    let mut url = Url::parse(&text).map_err(|error| invalid(error.to_string()))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(invalid(format!("the scheme is {:?}", url.scheme())));
+impl Pair {
+    pub(super) fn as_strs(&self) -> [&str; 2] {
+        [&self.own, &self.general]
     }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(invalid("it names no host".to_owned()));
+
+    /// The variable that is set, with its value.
+    pub(super) fn first_set(&self, env: &Env<'_>) -> Option<(String, String)> {
+        self.as_strs()
+            .into_iter()
+            .find_map(|variable| Some((variable.to_owned(), env.get(variable)?)))
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(
-            "it carries credentials, which belong in OTEL_EXPORTER_OTLP_HEADERS".to_owned(),
-        ));
-    }
-    // The general endpoint is a base to which the signal's path is added; the signal's own
-    // is used as it stands, with `/` where it has no path.
-    let general = variable == "OTEL_EXPORTER_OTLP_ENDPOINT";
-    if protocol == Protocol::HttpProtobuf && general {
-        let base = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{base}/v1/{signal}"));
-    }
-    Ok(url)
 }
 
-fn headers(env: &Env<'_>, signal: &str) -> Result<Vec<(HeaderName, HeaderValue)>, InitError> {
-    let Some((variable, text)) = specific(env, signal, "HEADERS") else {
+impl Protocol {
+    fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "grpc" => Some(Self::Grpc),
+            "http/protobuf" => Some(Self::HttpProtobuf),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grpc => "grpc",
+            Self::HttpProtobuf => "http/protobuf",
+        })
+    }
+}
+
+fn protocol(env: &Env<'_>, names: &Names) -> Result<Protocol, InitError> {
+    let variables = names.of("PROTOCOL");
+    let (protocol, source) = match variables.first_set(env) {
+        None => (Protocol::HttpProtobuf, Source::Default),
+        Some((variable, value)) => match Protocol::parse(&value) {
+            Some(protocol) => (protocol, Source::Variable(variable)),
+            // The wrong protocol reaches no receiver at all, so there is no safe fallback.
+            None => {
+                return Err(InitError::InvalidVariable {
+                    variable,
+                    reason: format!("{value:?} is not a protocol that throughline speaks"),
+                    expected: "grpc or http/protobuf (the default)",
+                });
+            }
+        },
+    };
+    env.decide(&variables.own, protocol, source);
+    Ok(protocol)
+}
+
+fn headers(env: &Env<'_>, names: &Names) -> Result<Vec<(HeaderName, HeaderValue)>, InitError> {
+    let variables = names.of("HEADERS");
+    let Some((variable, text)) = variables.first_set(env) else {
         return Ok(Vec::new());
     };
     let invalid = |reason| InitError::InvalidVariable {
@@ -137,7 +152,7 @@ fn headers(env: &Env<'_>, signal: &str) -> Result<Vec<(HeaderName, HeaderValue)>
         reason,
         expected: "name=value pairs with commas between, values percent-encoded, such as authorization=Bearer%20TOKEN",
     };
-    parse_pairs(&text)
+    let headers = parse_pairs(&text)
         .map_err(invalid)?
         .into_iter()
         .map(|(name, value)| {
@@ -151,26 +166,39 @@ fn headers(env: &Env<'_>, signal: &str) -> Result<Vec<(HeaderName, HeaderValue)>
             value.set_sensitive(true);
             Ok((parsed, value))
         })
-        .collect()
+        .collect::<Result<Vec<_>, InitError>>()?;
+    let shown: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    env.decide(&variables.own, shown.join(","), Source::Variable(variable));
+    Ok(headers)
 }
 
-fn timeout(env: &Env<'_>, signal: &str) -> Duration {
-    specific(env, signal, "TIMEOUT").map_or(TIMEOUT, |(variable, _)| env.millis(&variable, TIMEOUT))
-}
-
-fn compression(env: &Env<'_>, signal: &str) -> Option<Compression> {
-    let (variable, value) = specific(env, signal, "COMPRESSION")?;
-    match value.as_str() {
-        "gzip" => Some(Compression::Gzip),
-        "zstd" => Some(Compression::Zstd),
-        "none" => None,
-        _ => {
-            env.warn(format!(
-                "{variable}={value:?} is unknown (expected gzip, zstd or none); nothing is compressed"
-            ));
-            None
+impl Compression {
+    /// The inner `None` is the word `none`.
+    fn parse(text: &str) -> Option<Option<Self>> {
+        match text.to_ascii_lowercase().as_str() {
+            "gzip" => Some(Some(Self::Gzip)),
+            "zstd" => Some(Some(Self::Zstd)),
+            "none" => Some(None),
+            _ => None,
         }
     }
+}
+
+fn compression(env: &Env<'_>, names: &Names) -> Option<Compression> {
+    env.resolve(
+        &names.of("COMPRESSION").as_strs(),
+        None,
+        "gzip, zstd or none",
+        Compression::parse,
+        |compression| {
+            let word = match compression {
+                None => "none",
+                Some(Compression::Gzip) => "gzip",
+                Some(Compression::Zstd) => "zstd",
+            };
+            word.to_owned()
+        },
+    )
 }
 
 #[cfg(test)]
@@ -209,9 +237,9 @@ mod tests {
             settings.endpoint.as_str(),
             "https://otel.example/base/v1/metrics"
         );
-        let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://m.example/in");
+        let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics/in");
         let settings = read("metrics", &[base, own]).unwrap();
-        assert_eq!(settings.endpoint.as_str(), "http://m.example/in");
+        assert_eq!(settings.endpoint.as_str(), "http://metrics/in");
     }
 
     #[test]
@@ -272,5 +300,35 @@ mod tests {
     fn an_unknown_protocol_is_an_error_because_no_fallback_would_arrive() {
         let error = read("traces", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "udp")]).unwrap_err();
         assert!(error.to_string().contains("grpc or http/protobuf"));
+    }
+
+    #[test]
+    fn plain_text_to_a_public_host_needs_an_explicit_word() {
+        for (protocol, endpoint) in [
+            ("http/protobuf", "http://otel.example.com:4318"),
+            ("grpc", "http://203.0.113.7:4317"),
+        ] {
+            let variables = [
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ];
+            let said = read("traces", &variables).unwrap_err().to_string();
+            for part in [
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "plain text",
+                "OTEL_EXPORTER_OTLP_INSECURE",
+            ] {
+                assert!(said.contains(part), "{said}");
+            }
+            for word in [
+                "OTEL_EXPORTER_OTLP_INSECURE",
+                "OTEL_EXPORTER_OTLP_TRACES_INSECURE",
+            ] {
+                let meant = [&variables[..], &[(word, "true")]].concat();
+                assert!(read("traces", &meant).is_ok(), "{word}");
+            }
+        }
+        let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otel.example.com");
+        assert!(read("traces", &[secure]).is_ok());
     }
 }

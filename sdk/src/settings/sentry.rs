@@ -3,7 +3,8 @@
 use sentry_core::types::Dsn;
 
 use super::env::Env;
-use crate::InitError;
+use super::setting::Source;
+use crate::{InitError, network};
 
 #[derive(Debug)]
 pub(crate) struct SentrySettings {
@@ -26,6 +27,29 @@ impl SentrySettings {
                 reason: error.to_string(),
                 expected: "a DSN such as https://KEY@sentry.example/1",
             })?;
+        let url = dsn.envelope_api_url();
+        if url.scheme() == "http" && !url.host().is_some_and(|host| network::is_near(&host)) {
+            env.warn(format!(
+                "SENTRY_DSN sends error reports in plain text to {}, a public host; use https",
+                dsn.host()
+            ));
+        }
+        // Without the key.
+        let shown = format!(
+            "{}/{}",
+            url.origin().ascii_serialization(),
+            dsn.project_id()
+        );
+        env.decide(
+            "SENTRY_DSN",
+            shown,
+            Source::Variable("SENTRY_DSN".to_owned()),
+        );
+        for variable in ["SENTRY_RELEASE", "SENTRY_ENVIRONMENT"] {
+            if let Some(value) = env.get(variable) {
+                env.decide(variable, value, Source::Variable(variable.to_owned()));
+            }
+        }
         Ok(Some(Self {
             dsn,
             release: env.get("SENTRY_RELEASE"),
@@ -55,5 +79,18 @@ mod tests {
             );
             assert!(!said.contains("hunter2"), "{said}");
         }
+    }
+
+    #[test]
+    fn the_record_has_the_server_and_not_the_key() {
+        let lookup = |name: &str| {
+            (name == "SENTRY_DSN").then(|| "http://hunter2@sentry.example:8000/7".to_owned())
+        };
+        let env = Env::new(&lookup);
+        SentrySettings::read(&env).unwrap();
+        assert_eq!(env.take_decided()[0].value, "http://sentry.example:8000/7");
+        let warnings = env.take_warnings();
+        assert!(warnings[0].contains("plain text"), "{warnings:?}");
+        assert!(!warnings[0].contains("hunter2"), "{warnings:?}");
     }
 }

@@ -9,7 +9,7 @@ use super::store::{CaptureSink, CaptureSpans};
 use crate::builder;
 use crate::event::Sinks;
 use crate::filter::live_filter;
-use crate::panic;
+use crate::{panic, propagation};
 
 /// Sets it up at the first call.
 pub(super) fn once() {
@@ -39,7 +39,7 @@ fn install() -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;
     opentelemetry::global::set_tracer_provider(provider);
-    builder::set_propagator();
+    propagation::install(&propagation::DEFAULT);
     panic::install_hook(&sinks);
     // For the life of the process: the panic hook holds it weakly.
     std::mem::forget(sinks);

@@ -4,12 +4,16 @@
 // Each test binary uses a part of this, and none exports it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod pki;
+
 use std::process::{Command, Stdio};
 
 use throughline_receiver::Receiver;
 use throughline_receiver::proto::common::v1::any_value::Value;
 
 const CHILD: &str = "THROUGHLINE_TEST_CHILD";
+
+const STARTED: &str = "throughline: started: ";
 
 /// What a child left behind.
 #[derive(Debug)]
@@ -30,12 +34,20 @@ impl Outcome {
             .collect()
     }
 
-    /// What the SDK said of itself on standard error.
+    /// What the SDK said of itself on standard error, without the line at start, which is
+    /// always there.
     pub fn diagnostics(&self) -> Vec<&str> {
         self.stderr
             .lines()
-            .filter(|line| line.starts_with("throughline: "))
+            .filter(|line| line.starts_with("throughline: ") && !line.starts_with(STARTED))
             .collect()
+    }
+
+    /// The line at start that says what was decided.
+    pub fn started(&self) -> Option<&str> {
+        self.stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(STARTED))
     }
 }
 
@@ -53,7 +65,15 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .stdin(Stdio::null());
     for (variable, _) in std::env::vars() {
-        let telemetrys = ["OTEL_", "SENTRY_", "RUST_LOG", "THROUGHLINE_"];
+        let telemetrys = [
+            "OTEL_",
+            "SENTRY_",
+            "RUST_LOG",
+            "THROUGHLINE_",
+            "KUBERNETES_",
+            "K8S_",
+            "HOSTNAME",
+        ];
         if telemetrys.iter().any(|prefix| variable.starts_with(prefix)) {
             command.env_remove(variable);
         }

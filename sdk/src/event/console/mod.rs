@@ -53,7 +53,7 @@ impl Console {
 }
 
 /// RFC 3339, UTC, microseconds.
-fn timestamp(time: SystemTime) -> String {
+pub(crate) fn timestamp(time: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(time).unwrap_or_default();
     time.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }

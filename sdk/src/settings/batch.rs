@@ -1,0 +1,96 @@
+//! When what was collected is sent: the batch processors and the periodic metric reader.
+//! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor>
+
+use std::time::Duration;
+
+use super::env::Env;
+
+/// The specification's default for one export, tries included.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How one batch processor collects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BatchSettings {
+    pub(crate) delay: Duration,
+    /// Bounds one export, beside the exporter's own timeout; the shorter one counts.
+    pub(crate) export_timeout: Duration,
+    pub(crate) queue: usize,
+    pub(crate) batch: usize,
+}
+
+/// The variables of one batch processor.
+pub(super) struct BatchNames {
+    pub(super) delay: &'static str,
+    pub(super) export_timeout: &'static str,
+    pub(super) queue: &'static str,
+    pub(super) batch: &'static str,
+}
+
+pub(super) const SPANS: BatchNames = BatchNames {
+    delay: "OTEL_BSP_SCHEDULE_DELAY",
+    export_timeout: "OTEL_BSP_EXPORT_TIMEOUT",
+    queue: "OTEL_BSP_MAX_QUEUE_SIZE",
+    batch: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+};
+
+pub(super) const LOG_RECORDS: BatchNames = BatchNames {
+    delay: "OTEL_BLRP_SCHEDULE_DELAY",
+    export_timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
+    queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
+    batch: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+};
+
+impl BatchSettings {
+    pub(super) fn read(env: &Env<'_>, names: &BatchNames, delay: Duration) -> Self {
+        let queue = env.count(&[names.queue], 2048, 1);
+        let batch = env.resolve(
+            &[names.batch],
+            512.min(queue),
+            &format!("a whole number from 1 to {}, {queue}", names.queue),
+            |text| text.parse().ok().filter(|size| (1..=queue).contains(size)),
+            usize::to_string,
+        );
+        Self {
+            delay: env.millis(names.delay, delay),
+            export_timeout: env.timeout(&[names.export_timeout], EXPORT_TIMEOUT),
+            queue,
+            batch,
+        }
+    }
+}
+
+/// How often metrics are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ReaderSettings {
+    pub(crate) interval: Duration,
+    /// As [`BatchSettings::export_timeout`].
+    pub(crate) export_timeout: Duration,
+}
+
+impl ReaderSettings {
+    pub(super) fn read(env: &Env<'_>) -> Self {
+        Self {
+            // With 0 the stock reader would take its default in silence.
+            interval: env.positive_millis("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(60)),
+            export_timeout: env.timeout(&["OTEL_METRIC_EXPORT_TIMEOUT"], EXPORT_TIMEOUT),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_never_larger_than_the_queue() {
+        let env = Env::new(&|name| match name {
+            "OTEL_BSP_MAX_QUEUE_SIZE" => Some("100".to_owned()),
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some("200".to_owned()),
+            _ => None,
+        });
+        let settings = BatchSettings::read(&env, &SPANS, Duration::ZERO);
+        assert_eq!((settings.queue, settings.batch), (100, 100));
+        let said = env.take_warnings().join("\n");
+        assert!(said.contains("from 1 to OTEL_BSP_MAX_QUEUE_SIZE"), "{said}");
+    }
+}

@@ -1,0 +1,126 @@
+//! `OTEL_TRACES_SAMPLER` and its argument, read here and not by the SDK, so that what does
+//! not work is said: <https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling>.
+
+use opentelemetry_sdk::trace::Sampler;
+
+use super::env::Env;
+
+const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
+const EXPECTED: &str = "always_on, always_off or traceidratio, each also with parentbased_ before; jaeger_remote and xray need a service to ask, which throughline does not";
+
+/// The sampler that the environment asks for. A parent's decision is followed by default.
+pub(super) fn sampler(env: &Env<'_>) -> Sampler {
+    let word = env.resolve(
+        &["OTEL_TRACES_SAMPLER"],
+        "parentbased_always_on",
+        EXPECTED,
+        known,
+        |word| (*word).to_owned(),
+    );
+    let (parent_based, root) = match word.strip_prefix("parentbased_") {
+        Some(root) => (true, root),
+        None => (false, word),
+    };
+    let root = match root {
+        "always_off" => Sampler::AlwaysOff,
+        "traceidratio" => Sampler::TraceIdRatioBased(ratio(env)),
+        _ => Sampler::AlwaysOn,
+    };
+    if !word.ends_with("traceidratio") && env.get(ARGUMENT).is_some() {
+        env.warn(format!(
+            "{ARGUMENT} has no effect: {word} takes no argument"
+        ));
+    }
+    if parent_based {
+        Sampler::ParentBased(Box::new(root))
+    } else {
+        root
+    }
+}
+
+fn known(text: &str) -> Option<&'static str> {
+    [
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ]
+    .into_iter()
+    .find(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// The share of traces that is kept. Only samplers with a ratio look at it.
+fn ratio(env: &Env<'_>) -> f64 {
+    env.word(ARGUMENT, 1.0, "a number from 0 to 1", |text| {
+        text.parse()
+            .ok()
+            .filter(|ratio| (0.0..=1.0).contains(ratio))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, argument: &str) -> (String, Vec<String>) {
+        let lookup = |variable: &str| match variable {
+            "OTEL_TRACES_SAMPLER" => Some(name.to_owned()),
+            _ => Some(argument.to_owned()),
+        };
+        let env = Env::new(&lookup);
+        (format!("{:?}", sampler(&env)), env.take_warnings())
+    }
+
+    #[test]
+    fn each_of_the_specifications_samplers_is_built() {
+        for (name, argument, built) in [
+            ("always_on", "", "AlwaysOn"),
+            ("ALWAYS_OFF", "", "AlwaysOff"),
+            ("traceidratio", "0.25", "TraceIdRatioBased(0.25)"),
+            ("traceidratio", "", "TraceIdRatioBased(1.0)"),
+            ("parentbased_always_on", "", "ParentBased(AlwaysOn)"),
+            ("parentbased_always_off", "", "ParentBased(AlwaysOff)"),
+            (
+                "parentbased_traceidratio",
+                "0",
+                "ParentBased(TraceIdRatioBased(0.0))",
+            ),
+        ] {
+            assert_eq!(read(name, argument), (built.to_owned(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn an_argument_that_no_sampler_takes_warns() {
+        for name in ["", "always_on"] {
+            let (_, warnings) = read(name, "0.1");
+            assert!(
+                warnings[0].contains("OTEL_TRACES_SAMPLER_ARG has no effect"),
+                "{warnings:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sampler_that_does_not_exist_warns_and_falls_back() {
+        for name in ["jaeger_remote", "parentbased_jaeger_remote", "xray", "some"] {
+            let (built, warnings) = read(name, "");
+            assert_eq!(built, "ParentBased(AlwaysOn)");
+            assert!(warnings[0].contains(name), "{warnings:?}");
+            assert!(
+                warnings[0].contains("parentbased_always_on is used"),
+                "{warnings:?}"
+            );
+        }
+        for argument in ["half", "2", "-0.1", "NaN"] {
+            let (built, warnings) = read("traceidratio", argument);
+            assert_eq!(built, "TraceIdRatioBased(1.0)");
+            assert!(
+                warnings[0].contains("OTEL_TRACES_SAMPLER_ARG"),
+                "{warnings:?}"
+            );
+        }
+    }
+}
