@@ -9,7 +9,7 @@ use opentelemetry::propagation::TextMapCompositePropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
-use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, ShouldSample};
 use tracing_subscriber::Registry;
@@ -36,6 +36,7 @@ pub struct Builder {
     filter: Option<String>,
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+    pub(crate) metrics: facade::MetricOptions,
 }
 
 impl Builder {
@@ -49,6 +50,7 @@ impl Builder {
             filter: None,
             sampler: None,
             layers: Vec::new(),
+            metrics: facade::MetricOptions::default(),
         }
     }
 
@@ -127,7 +129,14 @@ impl Builder {
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
-        let meters = meter_provider(&settings, &resource, &runtime, &ledgers)?;
+        let exporter = meter_exporter(&settings, &runtime, &ledgers)?;
+        let metering = facade::Metrics::start(
+            self.metrics,
+            settings.metric_reading,
+            &resource,
+            exporter,
+            listener.is_some(),
+        )?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
         let tracers = tracer_provider(&settings, &resource, &runtime, &ledgers, self.sampler)?;
         let errors = settings
@@ -146,14 +155,15 @@ impl Builder {
             sentry: errors.clone().map(SentryErrors::new),
         });
         install_subscriber(self.layers, filter, tracers.as_ref(), &sinks)?;
-        let (recorder, prometheus) = facade::recorder(meters.as_ref(), listener.is_some());
-        metrics::set_global_recorder(recorder).map_err(|_| InitError::GlobalTaken {
-            what: "metrics recorder",
+        metrics::set_global_recorder(Arc::clone(&metering.registry)).map_err(|_| {
+            InitError::GlobalTaken {
+                what: "metrics recorder",
+            }
         })?;
-        if let (Some(listener), Some(prometheus)) = (listener, prometheus) {
-            facade::serve(listener, prometheus, runtime.handle())?;
+        if let (Some(listener), Some(scraper)) = (listener, metering.scraper) {
+            facade::serve(listener, scraper, runtime.handle())?;
         }
-        if let Some(provider) = &meters {
+        if let Some(provider) = &metering.provider {
             global::set_meter_provider(provider.clone());
         }
         if let Some(provider) = &tracers {
@@ -171,7 +181,7 @@ impl Builder {
         Ok(Telemetry {
             pipelines: Some(Pipelines {
                 traces: tracers,
-                metrics: meters,
+                metrics: metering.provider,
                 logs: loggers,
                 sentry: errors,
                 ledgers,
@@ -207,23 +217,19 @@ fn destination(settings: &OtlpSettings) -> Arc<Destination> {
     Arc::new(Destination::collector(settings.origin()))
 }
 
-fn meter_provider(
+fn meter_exporter(
     settings: &Settings,
-    resource: &Resource,
     runtime: &ExportRuntime,
     ledgers: &Ledgers,
-) -> Result<Option<SdkMeterProvider>, InitError> {
+) -> Result<Option<impl PushMetricExporter + use<>>, InitError> {
     let Some(otlp) = &settings.metrics else {
         return Ok(None);
     };
+    // Two variables bound one export; the shorter one is kept.
+    let mut otlp = otlp.clone();
+    otlp.timeout = otlp.timeout.min(settings.metric_reading.timeout);
     let ledger = Arc::clone(&ledgers.metrics);
-    let exporter = metric_exporter(otlp, runtime, destination(otlp), ledger)?;
-    let provider = SdkMeterProvider::builder()
-        .with_resource(resource.clone())
-        .with_periodic_exporter(exporter)
-        .with_view(facade::duration_view)
-        .build();
-    Ok(Some(provider))
+    metric_exporter(&otlp, runtime, destination(&otlp), ledger).map(Some)
 }
 
 fn logger_provider(

@@ -2,6 +2,7 @@
 //! rest of the crate takes typed values and no two places can disagree about a default.
 
 mod env;
+mod metrics;
 mod otlp;
 mod sentry;
 
@@ -9,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 pub(crate) use env::Env;
+pub(crate) use metrics::MetricSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
 pub(crate) use sentry::SentrySettings;
 
@@ -33,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) disabled: bool,
     pub(crate) traces: Option<OtlpSettings>,
     pub(crate) metrics: Option<OtlpSettings>,
+    pub(crate) metric_reading: MetricSettings,
     pub(crate) logs: Option<OtlpSettings>,
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) sentry: Option<SentrySettings>,
@@ -91,6 +94,7 @@ impl Settings {
             disabled,
             traces,
             metrics,
+            metric_reading: MetricSettings::read(env),
             logs,
             prometheus,
             sentry,
