@@ -2,6 +2,7 @@
 
 mod family;
 mod name;
+mod protobuf;
 mod text;
 
 use std::convert::Infallible;
@@ -76,14 +77,28 @@ fn answer(scraper: &Scraper, request: &Request<Incoming>) -> Response<Full<Bytes
                 return response;
             };
             let families = family::families(&collected);
-            response.headers_mut().insert(
-                header::CONTENT_TYPE,
-                header::HeaderValue::from_static(text::CONTENT_TYPE),
-            );
-            *response.body_mut() = Full::from(text::render(&families));
+            let (kind, body) = if wants_protobuf(request) {
+                let body = protobuf::render(families);
+                (protobuf::CONTENT_TYPE, Bytes::from(body))
+            } else {
+                let body = text::render(&families);
+                (text::CONTENT_TYPE, Bytes::from(body))
+            };
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+            *response.body_mut() = Full::from(body);
         }
         ("/metrics", _) => *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED,
         _ => *response.status_mut() = StatusCode::NOT_FOUND,
     }
     response
+}
+
+fn wants_protobuf(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(protobuf::is_preferred)
 }

@@ -67,7 +67,7 @@ fn histogram(
 
 /// Text knows no exponential buckets. Their bounds move as the scale adapts, but every
 /// scale from 0 up has the powers of two among its bounds: those stay from scrape to scrape.
-fn powers_of_two(histogram: &Exponential) -> Vec<(f64, u64)> {
+pub(super) fn powers_of_two(histogram: &Exponential) -> Vec<(f64, u64)> {
     let scale = histogram.scale;
     // The power of two that a bucket's upper bound does not exceed.
     let power = |index: i32| {
