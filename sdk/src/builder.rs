@@ -8,7 +8,7 @@ use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{
     self, BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor,
 };
@@ -38,6 +38,7 @@ pub struct Builder {
     filter: Option<String>,
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
+    pub(crate) metrics: facade::MetricOptions,
 }
 
 impl Builder {
@@ -51,6 +52,7 @@ impl Builder {
             filter: None,
             sampler: None,
             layers: Vec::new(),
+            metrics: facade::MetricOptions::default(),
         }
     }
 
@@ -131,7 +133,17 @@ impl Builder {
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
-        let meters = meter_provider(&settings, &resource, &runtime, &ledgers)?;
+        let exporter = meter_exporter(&settings, &runtime, &ledgers)?;
+        let metering = facade::Metrics::start(
+            self.metrics,
+            settings.reader,
+            &resource,
+            exporter,
+            settings.console.metrics.then_some(ConsoleMetrics {
+                temporality: settings.temporality,
+            }),
+            listener.is_some(),
+        )?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
         let tracers = tracer_provider(&settings, &resource, &runtime, &ledgers, self.sampler)?;
         let errors = settings
@@ -151,14 +163,15 @@ impl Builder {
             capture: None,
         });
         install_subscriber(self.layers, filter, tracers.as_ref(), &sinks)?;
-        let (recorder, prometheus) = facade::recorder(meters.as_ref(), listener.is_some());
-        metrics::set_global_recorder(recorder).map_err(|_| InitError::GlobalTaken {
-            what: "metrics recorder",
+        metrics::set_global_recorder(Arc::clone(&metering.registry)).map_err(|_| {
+            InitError::GlobalTaken {
+                what: "metrics recorder",
+            }
         })?;
-        if let (Some(listener), Some(prometheus)) = (listener, prometheus) {
-            facade::serve(listener, prometheus, runtime.handle())?;
+        if let (Some(listener), Some(scraper)) = (listener, metering.scraper) {
+            facade::serve(listener, scraper, runtime.handle())?;
         }
-        if let Some(provider) = &meters {
+        if let Some(provider) = &metering.provider {
             global::set_meter_provider(provider.clone());
         }
         if let Some(provider) = &tracers {
@@ -171,7 +184,7 @@ impl Builder {
         Ok(Telemetry {
             pipelines: Some(Pipelines {
                 traces: tracers,
-                metrics: meters,
+                metrics: metering.provider,
                 logs: loggers,
                 sentry: errors,
                 ledgers,
@@ -256,33 +269,17 @@ fn destination(settings: &OtlpSettings) -> Arc<Destination> {
     Arc::new(Destination::collector(settings.origin()))
 }
 
-fn meter_provider(
+fn meter_exporter(
     settings: &Settings,
-    resource: &Resource,
     runtime: &ExportRuntime,
     ledgers: &Ledgers,
-) -> Result<Option<SdkMeterProvider>, InitError> {
-    if settings.metrics.is_none() && !settings.console.metrics {
+) -> Result<Option<impl PushMetricExporter + use<>>, InitError> {
+    let Some(otlp) = &settings.metrics else {
         return Ok(None);
-    }
-    let interval = settings.reader.interval;
-    let mut builder = SdkMeterProvider::builder()
-        .with_resource(resource.clone())
-        .with_view(facade::duration_view);
-    if let Some(otlp) = &settings.metrics {
-        let ledger = Arc::clone(&ledgers.metrics);
-        let to = destination(otlp);
-        let exporter = metric_exporter(otlp, settings.temporality, runtime, to, ledger)?;
-        let reader = PeriodicReader::builder(exporter);
-        builder = builder.with_reader(reader.with_interval(interval).build());
-    }
-    if settings.console.metrics {
-        let reader = PeriodicReader::builder(ConsoleMetrics {
-            temporality: settings.temporality,
-        });
-        builder = builder.with_reader(reader.with_interval(interval).build());
-    }
-    Ok(Some(builder.build()))
+    };
+    let ledger = Arc::clone(&ledgers.metrics);
+    let to = destination(otlp);
+    metric_exporter(otlp, settings.temporality, runtime, to, ledger).map(Some)
 }
 
 fn logger_provider(

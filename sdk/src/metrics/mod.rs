@@ -1,83 +1,112 @@
-//! The `metrics` facade, fanned out to OpenTelemetry and to the Prometheus endpoint.
+//! The `metrics` facade on OpenTelemetry's instruments, read by the OTLP exporter and by
+//! the Prometheus endpoint.
+//!
+//! Both are readers of one provider, so that their counts, sums and buckets agree by
+//! construction; the registry in front caps the series for both.
 
+mod bounds;
+mod catalogue;
+#[cfg_attr(not(test), expect(dead_code, reason = "the event layer will call it"))]
+mod events;
+mod options;
+mod process;
 mod prometheus;
+mod reader;
+mod registry;
+mod series;
+mod table;
+mod tokio;
+mod unit;
+mod view;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use metrics_opentelemetry::{OpenTelemetryMetrics, OpenTelemetryRecorder};
-use metrics_util::layers::FanoutBuilder;
+use std::sync::Arc;
+
 use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::{
-    Aggregation, Instrument, InstrumentKind, SdkMeterProvider, Stream,
-};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
+use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};
+pub(crate) use reader::Scraper;
+pub(crate) use registry::Registry;
 
-/// The instrumentation scope of all that comes through the facade.
+use crate::InitError;
+use crate::settings::ReaderSettings;
+use bounds::Bounds;
+
+/// The instrumentation scope of all that comes through the facade, and of what is read of
+/// the process and its runtime.
 const SCOPE: &str = "throughline.metrics";
 
-/// Bounds of every histogram in seconds, from the HTTP conventions:
-/// <https://opentelemetry.io/docs/specs/semconv/http/http-metrics/>.
-const DURATION_BOUNDS: [f64; 14] = [
-    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
-];
-
-/// Bounds of every other histogram: the specification's default.
-/// <https://opentelemetry.io/docs/specs/otel/metrics/sdk/#explicit-bucket-histogram-aggregation>
-const DEFAULT_BOUNDS: [f64; 15] = [
-    0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
-    10000.0,
-];
-
-/// The conventions name what is measured in seconds `….duration`; both sides go by it, so
-/// that they agree bucket by bucket whatever was described when.
-const DURATION_SUFFIX: &str = ".duration";
-
-/// The view that gives durations their bounds.
-pub(crate) fn duration_view(instrument: &Instrument) -> Option<Stream> {
-    let histogram = instrument.kind() == InstrumentKind::Histogram;
-    if !histogram || !instrument.name().ends_with(DURATION_SUFFIX) {
-        return None;
-    }
-    Stream::builder()
-        .with_aggregation(Aggregation::ExplicitBucketHistogram {
-            boundaries: DURATION_BOUNDS.to_vec(),
-            record_min_max: true,
-        })
-        .build()
-        .ok()
+/// Metrics that run.
+pub(crate) struct Metrics {
+    /// `None` where nobody reads.
+    pub(crate) provider: Option<SdkMeterProvider>,
+    /// The recorder behind the macros.
+    pub(crate) registry: Arc<Registry>,
+    /// What the Prometheus endpoint reads, where one was asked for.
+    pub(crate) scraper: Option<Scraper>,
 }
 
-/// The recorder behind `counter!`, `gauge!` and `histogram!`, with the handle of the
-/// Prometheus half where one was asked for.
-pub(crate) fn recorder(
-    provider: Option<&SdkMeterProvider>,
-    prometheus: bool,
-) -> (
-    impl metrics::Recorder + Sync + 'static,
-    Option<PrometheusHandle>,
-) {
-    let mut fanout = FanoutBuilder::default();
-    if let Some(provider) = provider {
-        let meter = provider.meter(SCOPE);
-        fanout = fanout.add_recorder(OpenTelemetryRecorder::new(OpenTelemetryMetrics::new(meter)));
-    }
-    let mut handle = None;
-    if prometheus {
-        let recorder = prometheus_builder().build_recorder();
-        handle = Some(recorder.handle());
-        fanout = fanout.add_recorder(recorder);
-    }
-    (fanout.build(), handle)
-}
-
-fn prometheus_builder() -> PrometheusBuilder {
-    let builder = PrometheusBuilder::new().with_recommended_naming(true);
-    // Only an empty list of bounds is refused.
-    builder
-        .set_buckets(&DEFAULT_BOUNDS)
-        .and_then(|builder| {
-            let durations = Matcher::Suffix(DURATION_SUFFIX.to_owned());
-            builder.set_buckets_for_metric(durations, &DURATION_BOUNDS)
+impl Metrics {
+    pub(crate) fn start<E: PushMetricExporter, C: PushMetricExporter>(
+        options: MetricOptions,
+        settings: ReaderSettings,
+        resource: &Resource,
+        exporter: Option<E>,
+        console: Option<C>,
+        prometheus: bool,
+    ) -> Result<Self, InitError> {
+        let bounds = Bounds::new(options.buckets).map_err(|reason| InitError::InvalidSetting {
+            setting: "histogram_buckets",
+            reason,
+            expected: "at least one bound, all finite and each above the one before, such as [0.1, 0.5, 1.0]",
+        })?;
+        let bounds = Arc::new(bounds);
+        let scraper = prometheus.then(Scraper::default);
+        let read = exporter.is_some() || console.is_some() || prometheus;
+        let provider = read.then(|| {
+            let view = view::view(
+                Arc::clone(&bounds),
+                settings.exponential_histograms,
+                options.limits.per_metric,
+            );
+            let mut builder = SdkMeterProvider::builder()
+                .with_resource(resource.clone())
+                .with_view(view);
+            if let Some(exporter) = exporter {
+                let reader = PeriodicReader::builder(exporter)
+                    .with_interval(settings.interval)
+                    .build();
+                builder = builder.with_reader(reader);
+            }
+            if let Some(console) = console {
+                let reader = PeriodicReader::builder(console)
+                    .with_interval(settings.interval)
+                    .build();
+                builder = builder.with_reader(reader);
+            }
+            if let Some(scraper) = &scraper {
+                builder = builder.with_reader(scraper.clone());
+            }
+            builder.build()
+        });
+        let meter = provider.as_ref().map(|provider| provider.meter(SCOPE));
+        if let Some(meter) = &meter {
+            if options.process {
+                process::observe(meter);
+            }
+            if options.tokio
+                && let Some(runtime) = options.runtime.or_else(tokio::current)
+            {
+                tokio::observe(meter, tokio::MAIN, &runtime);
+            }
+        }
+        Ok(Self {
+            provider,
+            registry: Arc::new(Registry::new(meter, options.limits, bounds, options.units)),
+            scraper,
         })
-        .expect("the bounds are not empty")
+    }
 }

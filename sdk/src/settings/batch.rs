@@ -59,10 +59,15 @@ impl BatchSettings {
     }
 }
 
-/// How often metrics are sent.
+const EXPLICIT: &str = "explicit_bucket_histogram";
+const EXPONENTIAL: &str = "base2_exponential_bucket_histogram";
+
+/// How metrics are aggregated, and how often they are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReaderSettings {
     pub(crate) interval: Duration,
+    /// Base-2 exponential (native) histograms in place of those with explicit bounds.
+    pub(crate) exponential_histograms: bool,
     /// As [`BatchSettings::export_timeout`].
     pub(crate) export_timeout: Duration,
 }
@@ -73,6 +78,16 @@ impl ReaderSettings {
             // With 0 the stock reader would take its default in silence.
             interval: env.positive_millis("OTEL_METRIC_EXPORT_INTERVAL", Duration::from_secs(60)),
             export_timeout: env.timeout(&["OTEL_METRIC_EXPORT_TIMEOUT"], EXPORT_TIMEOUT),
+            exponential_histograms: env.resolve(
+                &["OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"],
+                false,
+                &format!("{EXPLICIT} or {EXPONENTIAL}"),
+                |text| {
+                    let exponential = text.eq_ignore_ascii_case(EXPONENTIAL);
+                    (exponential || text.eq_ignore_ascii_case(EXPLICIT)).then_some(exponential)
+                },
+                |exponential| if *exponential { EXPONENTIAL } else { EXPLICIT }.to_owned(),
+            ),
         }
     }
 }
@@ -80,6 +95,22 @@ impl ReaderSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exponential_histograms_are_asked_for_by_name_in_any_case() {
+        let read = |value: &'static str| {
+            let lookup = move |name: &str| {
+                name.ends_with("DEFAULT_HISTOGRAM_AGGREGATION")
+                    .then(|| value.to_owned())
+            };
+            let env = Env::new(&lookup);
+            let exponential = ReaderSettings::read(&env).exponential_histograms;
+            (exponential, env.take_warnings().len())
+        };
+        assert_eq!(read("BASE2_exponential_bucket_histogram"), (true, 0));
+        assert_eq!(read("explicit_bucket_histogram"), (false, 0));
+        assert_eq!(read("native"), (false, 1));
+    }
 
     #[test]
     fn a_batch_is_never_larger_than_the_queue() {

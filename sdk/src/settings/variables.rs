@@ -136,10 +136,7 @@ pub const VARIABLES: &[Variable] = &[
     honoured("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"),
     // https://opentelemetry.io/docs/specs/otel/metrics/sdk_exporters/otlp/
     honoured("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"),
-    not(
-        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
-        "histograms have the same explicit bounds by OTLP and on the Prometheus endpoint",
-    ),
+    honoured("OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION"),
     // Not OpenTelemetry's.
     honoured("SENTRY_DSN"),
     honoured("SENTRY_RELEASE"),

@@ -1,5 +1,10 @@
 //! The Prometheus endpoint: `GET /metrics`, bound to loopback unless told otherwise.
 
+mod family;
+mod name;
+mod protobuf;
+mod text;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,15 +15,11 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
+use super::Scraper;
 use crate::InitError;
-
-/// How often recorded values are folded into their buckets. Nothing in the crate does it,
-/// and between two scrapes they would pile up without bound.
-const UPKEEP: Duration = Duration::from_secs(5);
 
 /// A scraper sends its request at once; whoever does not is holding a place.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,20 +36,12 @@ pub(crate) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, InitErr
 /// Serves the endpoint on the export runtime until that ends.
 pub(crate) fn serve(
     listener: std::net::TcpListener,
-    handle: PrometheusHandle,
+    scraper: Scraper,
     runtime: &Handle,
 ) -> Result<(), InitError> {
     let entered = runtime.enter();
     let listener = TcpListener::from_std(listener).map_err(InitError::Runtime)?;
     drop(entered);
-    let upkeep = handle.clone();
-    runtime.spawn(async move {
-        let mut tick = tokio::time::interval(UPKEEP);
-        loop {
-            tick.tick().await;
-            upkeep.run_upkeep();
-        }
-    });
     runtime.spawn(async move {
         loop {
             // An error here is one connection's, or a passing lack of descriptors.
@@ -56,10 +49,10 @@ pub(crate) fn serve(
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let handle = handle.clone();
+            let scraper = scraper.clone();
             tokio::spawn(async move {
                 let service = service_fn(move |request| {
-                    let answer = answer(&handle, &request);
+                    let answer = answer(&scraper, &request);
                     async move { Ok::<_, Infallible>(answer) }
                 });
                 // A scraper that goes away early concerns nobody.
@@ -74,18 +67,38 @@ pub(crate) fn serve(
     Ok(())
 }
 
-fn answer(handle: &PrometheusHandle, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn answer(scraper: &Scraper, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::default());
     match (request.uri().path(), request.method()) {
         ("/metrics", &Method::GET | &Method::HEAD) => {
-            response.headers_mut().insert(
-                header::CONTENT_TYPE,
-                header::HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
-            );
-            *response.body_mut() = Full::from(handle.render());
+            // Nothing can be collected any more once telemetry has ended.
+            let Some(collected) = scraper.collected() else {
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                return response;
+            };
+            let families = family::families(&collected);
+            let (kind, body) = if wants_protobuf(request) {
+                let body = protobuf::render(families);
+                (protobuf::CONTENT_TYPE, Bytes::from(body))
+            } else {
+                let body = text::render(&families);
+                (text::CONTENT_TYPE, Bytes::from(body))
+            };
+            response
+                .headers_mut()
+                .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(kind));
+            *response.body_mut() = Full::from(body);
         }
         ("/metrics", _) => *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED,
         _ => *response.status_mut() = StatusCode::NOT_FOUND,
     }
     response
+}
+
+fn wants_protobuf(request: &Request<Incoming>) -> bool {
+    request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok())
+        .is_some_and(protobuf::is_preferred)
 }
