@@ -10,7 +10,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, ShouldSample};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -21,6 +21,7 @@ use crate::export::{
     CountedSpans, Destination, ExportRuntime, Ledgers, log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
+use crate::redaction::{RedactedBaggage, RedactedSpans, Redaction, Redactor};
 use crate::resource::{self, Identity};
 use crate::settings::{Env, LogFormat, OtlpSettings, Settings};
 use crate::span_layer::SpanLayer;
@@ -34,6 +35,7 @@ pub struct Builder {
     identity: Identity,
     log_format: Option<LogFormat>,
     filter: Option<String>,
+    redaction: Redaction,
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
 }
@@ -47,6 +49,7 @@ impl Builder {
             },
             log_format: None,
             filter: None,
+            redaction: Redaction::default(),
             sampler: None,
             layers: Vec::new(),
         }
@@ -78,6 +81,13 @@ impl Builder {
     /// Which events are kept, in the syntax of `RUST_LOG`. Default: `RUST_LOG`, else `info`.
     pub fn filter(mut self, directives: impl Into<String>) -> Self {
         self.filter = Some(directives.into());
+        self
+    }
+
+    /// What is secret beside what always is. Default: [`Redaction::default`]. The last call
+    /// counts.
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
         self
     }
 
@@ -123,22 +133,32 @@ impl Builder {
         let mut settings = Settings::read(&Env::new(&lookup))?;
         let (filter, handle) = live_filter_of(self.filter, settings.filter.take())?;
         let listener = settings.prometheus.map(facade::bind).transpose()?;
-        let resource = resource::resource(self.identity, &settings);
+        let redactor = Arc::new(self.redaction.redactor()?);
+        let resource = redactor.resource(&resource::resource(self.identity, &settings));
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
         let meters = meter_provider(&settings, &resource, &runtime, &ledgers)?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
-        let tracers = tracer_provider(&settings, &resource, &runtime, &ledgers, self.sampler)?;
+        let tracers = tracer_provider(
+            &settings,
+            &resource,
+            &runtime,
+            &ledgers,
+            self.sampler,
+            &redactor,
+        )?;
         let errors = settings
             .sentry
             .take()
             .map(|settings| {
-                sentry::client(settings, &resource, &runtime, Arc::clone(&ledgers.errors))
+                let ledger = Arc::clone(&ledgers.errors);
+                sentry::client(settings, &resource, &runtime, ledger, &redactor)
             })
             .transpose()?;
 
         let sinks = Arc::new(Sinks {
+            redactor: Arc::clone(&redactor),
             console: console(self.log_format.or(settings.log_format), &resource),
             otlp: loggers
                 .as_ref()
@@ -161,7 +181,7 @@ impl Builder {
         }
         global::set_text_map_propagator(TextMapCompositePropagator::new(vec![
             Box::new(TraceContextPropagator::new()),
-            Box::new(BaggagePropagator::new()),
+            Box::new(RedactedBaggage::new(redactor)),
         ]));
         panic::install_hook(&sinks);
         for warning in &settings.warnings {
@@ -252,6 +272,7 @@ fn tracer_provider(
     runtime: &ExportRuntime,
     ledgers: &Ledgers,
     sampler: Option<Box<dyn ShouldSample>>,
+    redactor: &Arc<Redactor>,
 ) -> Result<Option<SdkTracerProvider>, InitError> {
     if settings.disabled {
         return Ok(None);
@@ -263,6 +284,7 @@ fn tracer_provider(
     if let Some(otlp) = &settings.traces {
         let ledger = Arc::clone(&ledgers.traces);
         let exporter = span_exporter(otlp, runtime, destination(otlp), Arc::clone(&ledger))?;
+        let exporter = RedactedSpans::new(exporter, Arc::clone(redactor));
         let processor = BatchSpanProcessor::builder(exporter).build();
         builder = builder.with_span_processor(CountedSpans::new(processor, ledger));
     }

@@ -9,8 +9,10 @@ static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 
 /// Says it.
 pub(crate) fn say(message: &str) {
+    // An error's text may repeat what it could not use, such as a URL with a password.
+    let message = crate::redaction::plain().text(message);
     // One physical line; a closed standard error is no reason to disturb the service.
-    let line = crate::event::escape::one_line(message);
+    let line = crate::event::escape::one_line(&message);
     let _ = writeln!(std::io::stderr().lock(), "throughline: {line}");
 }
 

@@ -9,6 +9,7 @@ mod export;
 mod filter;
 mod metrics;
 mod panic;
+mod redaction;
 mod resource;
 mod sentry;
 mod settings;
@@ -19,6 +20,7 @@ mod telemetry;
 pub use builder::Builder;
 pub use error::{FilterError, FlushError, InitError};
 pub use export::{Delivery, DropReason};
+pub use redaction::{Redaction, Redactor};
 pub use settings::LogFormat;
 pub use shutdown::{ShutdownReport, shutdown_signal};
 pub use telemetry::Telemetry;
@@ -70,6 +72,7 @@ pub fn init(service_name: impl Into<String>) -> Result<Telemetry, InitError> {
 ///     .environment("staging")
 ///     .log_format(throughline::LogFormat::Json)
 ///     .filter("info,checkout=debug")
+///     .redact(throughline::Redaction::default().key("iban"))
 ///     .init()?;
 /// # Ok(())
 /// # }
