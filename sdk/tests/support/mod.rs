@@ -4,6 +4,8 @@
 // Each test binary uses a part of this, and none exports it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod intake;
+
 use std::process::{Command, Stdio};
 
 use throughline_receiver::Receiver;
