@@ -23,6 +23,7 @@ use crate::export::{
     log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
+use crate::redaction::{RedactedSpans, Redaction, Redactor};
 use crate::resource::{self, Identity};
 use crate::settings::{Env, LogFormat, OtlpSettings, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
@@ -36,6 +37,7 @@ pub struct Builder {
     identity: Identity,
     log_format: Option<LogFormat>,
     filter: Option<String>,
+    redaction: Redaction,
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
@@ -50,6 +52,7 @@ impl Builder {
             },
             log_format: None,
             filter: None,
+            redaction: Redaction::default(),
             sampler: None,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
@@ -82,6 +85,13 @@ impl Builder {
     /// Which events are kept, in the syntax of `RUST_LOG`. Default: `RUST_LOG`, else `info`.
     pub fn filter(mut self, directives: impl Into<String>) -> Self {
         self.filter = Some(directives.into());
+        self
+    }
+
+    /// What is secret beside what always is. Default: [`Redaction::default`]. The last call
+    /// counts.
+    pub fn redact(mut self, redaction: Redaction) -> Self {
+        self.redaction = redaction;
         self
     }
 
@@ -129,7 +139,8 @@ impl Builder {
             settings.decide("OTEL_TRACES_SAMPLER", "the program's own", Source::Code);
         }
         let listener = settings.prometheus.map(facade::bind).transpose()?;
-        let resource = resource::resource(self.identity, &settings);
+        let redactor = Arc::new(self.redaction.redactor()?);
+        let resource = redactor.resource(&resource::resource(self.identity, &settings));
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
@@ -145,16 +156,25 @@ impl Builder {
             listener.is_some(),
         )?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
-        let tracers = tracer_provider(&settings, &resource, &runtime, &ledgers, self.sampler)?;
+        let tracers = tracer_provider(
+            &settings,
+            &resource,
+            &runtime,
+            &ledgers,
+            self.sampler,
+            &redactor,
+        )?;
         let errors = settings
             .sentry
             .take()
             .map(|settings| {
-                sentry::client(settings, &resource, &runtime, Arc::clone(&ledgers.errors))
+                let ledger = Arc::clone(&ledgers.errors);
+                sentry::client(settings, &resource, &runtime, ledger, &redactor)
             })
             .transpose()?;
 
         let sinks = Arc::new(Sinks {
+            redactor: Arc::clone(&redactor),
             console: console(log_format, &resource),
             otlp: loggers.as_ref().map(|provider| {
                 OtlpLogs::new(provider, Arc::clone(&ledgers.logs), settings.limits)
@@ -177,7 +197,7 @@ impl Builder {
         if let Some(provider) = &tracers {
             global::set_tracer_provider(provider.clone());
         }
-        propagation::install(&settings.propagators);
+        propagation::install(&settings.propagators, &redactor);
         panic::install_hook(&sinks);
         say(&settings);
 
@@ -317,6 +337,7 @@ fn tracer_provider(
     runtime: &ExportRuntime,
     ledgers: &Ledgers,
     sampler: Option<Box<dyn ShouldSample>>,
+    redactor: &Arc<Redactor>,
 ) -> Result<Option<SdkTracerProvider>, InitError> {
     if settings.disabled {
         return Ok(None);
@@ -335,13 +356,16 @@ fn tracer_provider(
             .with_max_export_batch_size(settings.spans.batch)
             .with_scheduled_delay(settings.spans.delay)
             .build();
-        let processor = BatchSpanProcessor::builder(Limited::new(exporter, length))
+        // Redacted before it is cut: half a secret is one that nobody recognises.
+        let exporter = RedactedSpans::new(Limited::new(exporter, length), Arc::clone(redactor));
+        let processor = BatchSpanProcessor::builder(exporter)
             .with_batch_config(batch)
             .build();
         builder = builder.with_span_processor(CountedSpans::new(processor, ledger));
     }
     if settings.console.traces {
         let exporter = Limited::new(ConsoleSpans, length);
+        let exporter = RedactedSpans::new(exporter, Arc::clone(redactor));
         builder = builder.with_span_processor(SimpleSpanProcessor::new(exporter));
     }
     Ok(Some(builder.build()))

@@ -68,8 +68,10 @@ pub(crate) fn say_at(level: Level, message: &str) {
     if !enabled(level) {
         return;
     }
+    // An error's text may repeat what it could not use, such as a URL with a password.
+    let message = crate::redaction::plain().text(message);
     // One physical line; a closed standard error is no reason to disturb the service.
-    let line = crate::event::escape::one_line(message);
+    let line = crate::event::escape::one_line(&message);
     let _ = writeln!(std::io::stderr().lock(), "throughline: {line}");
 }
 

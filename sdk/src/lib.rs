@@ -14,6 +14,7 @@ mod metrics;
 mod network;
 mod panic;
 mod propagation;
+mod redaction;
 mod resource;
 mod sentry;
 mod settings;
@@ -27,6 +28,7 @@ mod typed_error;
 pub use builder::Builder;
 pub use error::{FilterError, FlushError, InitError};
 pub use export::{Delivery, DropReason};
+pub use redaction::{Redaction, Redactor};
 pub use settings::{LogFormat, Setting, Source, Support, VARIABLES, Variable};
 pub use shutdown::{ShutdownReport, shutdown_signal};
 pub use telemetry::Telemetry;
@@ -79,6 +81,7 @@ pub fn init(service_name: impl Into<String>) -> Result<Telemetry, InitError> {
 ///     .environment("staging")
 ///     .log_format(throughline::LogFormat::Json)
 ///     .filter("info,checkout=debug")
+///     .redact(throughline::Redaction::default().key("iban"))
 ///     .init()?;
 /// # Ok(())
 /// # }

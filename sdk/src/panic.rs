@@ -36,7 +36,7 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
     let message = message(info).to_owned();
     let context = Context::current();
     let thread = std::thread::current();
-    let record = Record {
+    let mut record = Record {
         timestamp: SystemTime::now(),
         level: Level::ERROR,
         target: KIND,
@@ -56,13 +56,13 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
         )],
         exception: Some(Exception {
             kind: Some(KIND),
-            message: message.clone(),
+            message,
             sources: Vec::new(),
             stacktrace: Some(trimmed(&Backtrace::force_capture().to_string())),
         }),
     };
-    sinks.emit(&record);
-    context.span().set_status(Status::error(message));
+    sinks.emit(&mut record);
+    context.span().set_status(Status::error(record.message));
 }
 
 /// The frames of the service: without those of the panic's own machinery above them and of

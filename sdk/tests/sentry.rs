@@ -4,74 +4,11 @@
 
 mod support;
 
-use std::sync::{Arc, Mutex};
-
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::routing::post;
+use axum::http::StatusCode;
 use serde_json::Value;
+use support::intake::Intake;
 use support::{in_child, is_child};
 use tracing::Instrument;
-
-/// An intake that speaks Sentry's envelope protocol and keeps what it is sent. The real
-/// server is asked in the end-to-end tests; only here can every byte be looked at.
-struct Intake {
-    dsn: String,
-    envelopes: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
-}
-
-impl Intake {
-    fn start(status: StatusCode) -> Self {
-        let envelopes = Arc::new(Mutex::new(Vec::new()));
-        let keep = move |State(kept): State<Arc<Mutex<Vec<_>>>>,
-                         headers: HeaderMap,
-                         body: Bytes| async move {
-            kept.lock().unwrap().push((headers, body));
-            (status, r#"{"id":"0"}"#)
-        };
-        let routes = Router::new()
-            .route("/api/{project}/envelope/", post(keep))
-            .with_state(Arc::clone(&envelopes));
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        listener.set_nonblocking(true).unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
-            runtime.block_on(async {
-                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-                axum::serve(listener, routes).await.unwrap();
-            });
-        });
-        Self {
-            dsn: format!("http://0123456789abcdef0123456789abcdef@{address}/7"),
-            envelopes,
-        }
-    }
-
-    /// The events of all envelopes. An envelope is lines: its header, then for each item a
-    /// header and a payload.
-    fn events(&self) -> Vec<Value> {
-        let envelopes = self.envelopes.lock().unwrap();
-        let mut events = Vec::new();
-        for (_, body) in envelopes.iter() {
-            let text = std::str::from_utf8(body).unwrap();
-            let lines: Vec<Value> = text
-                .lines()
-                .map(|line| serde_json::from_str(line).unwrap())
-                .collect();
-            for item in lines[1..].chunks(2) {
-                assert_eq!(item[0]["type"], "event", "{item:?}");
-                events.push(item[1].clone());
-            }
-        }
-        events
-    }
-}
 
 fn reported(test: &str, more: &[(&str, &str)], body: fn()) -> Vec<Value> {
     if is_child(test) {

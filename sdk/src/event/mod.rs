@@ -1,4 +1,4 @@
-//! One path for every event: visited once, then handed to each sink.
+//! One path for every event: visited once, redacted once, then handed to each sink.
 //!
 //! Three stock layers in a row (console, log bridge, Sentry) would visit and format each
 //! event three times, and could disagree on its ids.
@@ -26,11 +26,13 @@ pub(crate) use otlp::OtlpLogs;
 pub(crate) use record::{Exception, Record, Value};
 pub(crate) use sentry::SentryErrors;
 
+use crate::redaction::Redactor;
 use crate::testing::CaptureSink;
 
 /// Where records go. Shared by the layer and the panic hook.
 #[derive(Debug)]
 pub(crate) struct Sinks {
+    pub(crate) redactor: Arc<Redactor>,
     pub(crate) console: Option<Console>,
     pub(crate) otlp: Option<OtlpLogs>,
     pub(crate) sentry: Option<SentryErrors>,
@@ -39,7 +41,9 @@ pub(crate) struct Sinks {
 }
 
 impl Sinks {
-    pub(crate) fn emit(&self, record: &Record<'_>) {
+    /// Redacts the record, so that no sink can let a secret out, and hands it to each.
+    pub(crate) fn emit(&self, record: &mut Record<'_>) {
+        record.redact(&self.redactor);
         if let Some(otlp) = &self.otlp {
             otlp.emit(record);
         }
@@ -114,7 +118,7 @@ where
             exception: None,
         };
         record.visit(event);
-        self.sinks.emit(&record);
+        self.sinks.emit(&mut record);
         if record.level == Level::ERROR
             && let Some(context) = context
         {

@@ -11,6 +11,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::redaction::{REPLACEMENT, Redactor};
 use crate::typed_error;
 
 #[derive(Debug)]
@@ -130,6 +131,23 @@ impl Record<'_> {
     pub(crate) fn visit(&mut self, event: &Event<'_>) {
         event.record(&mut Visitor(self));
     }
+
+    /// Takes the secrets out of everything in it that is not the program's own text.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
+        redactor.replace(&mut self.message);
+        for (name, value) in &mut self.fields {
+            value.redact(name, redactor);
+        }
+        if let Some(exception) = &mut self.exception {
+            redactor.replace(&mut exception.message);
+            for source in &mut exception.sources {
+                redactor.replace(source);
+            }
+            if let Some(stacktrace) = &mut exception.stacktrace {
+                redactor.replace(stacktrace);
+            }
+        }
+    }
 }
 
 struct Visitor<'r, 'a>(&'r mut Record<'a>);
@@ -189,6 +207,27 @@ impl Visit for Visitor<'_, '_> {
         match typed_error::look(value) {
             Ok(exception) => self.exception(field, exception),
             Err(text) => self.push(field, Value::Text(text)),
+        }
+    }
+}
+
+impl Value {
+    fn redact(&mut self, name: &str, redactor: &Redactor) {
+        let secret = match self {
+            // A truth value is no secret, and `has_password` says something worth knowing.
+            Self::Bool(_) => false,
+            Self::Text(text) if text.is_empty() => false,
+            _ if redactor.key(name) => true,
+            Self::Text(text) => {
+                redactor.replace(text);
+                false
+            }
+            Self::Int(number) => u64::try_from(*number).is_ok_and(|it| redactor.number(it)),
+            Self::Uint(number) => redactor.number(*number),
+            Self::Float(_) => false,
+        };
+        if secret {
+            *self = Self::Text(REPLACEMENT.to_owned());
         }
     }
 }

@@ -4,10 +4,13 @@
 mod b3;
 mod xray;
 
+use std::sync::Arc;
+
 use opentelemetry::global;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 
+use crate::redaction::{RedactedBaggage, Redactor};
 use crate::settings::PropagatorName;
 use b3::B3;
 use xray::XRay;
@@ -17,18 +20,18 @@ pub(crate) const DEFAULT: [PropagatorName; 2] =
     [PropagatorName::TraceContext, PropagatorName::Baggage];
 
 /// Makes them the process's own, which every library finds.
-pub(crate) fn install(names: &[PropagatorName]) {
-    global::set_text_map_propagator(propagator(names));
+pub(crate) fn install(names: &[PropagatorName], redactor: &Arc<Redactor>) {
+    global::set_text_map_propagator(propagator(names, redactor));
 }
 
 /// All of them in one. Each injects; of two that extract a trace the later one counts.
-fn propagator(names: &[PropagatorName]) -> TextMapCompositePropagator {
+fn propagator(names: &[PropagatorName], redactor: &Arc<Redactor>) -> TextMapCompositePropagator {
     let propagators = names
         .iter()
         .map(|name| -> Box<dyn TextMapPropagator + Send + Sync> {
             match name {
                 PropagatorName::TraceContext => Box::new(TraceContextPropagator::new()),
-                PropagatorName::Baggage => Box::new(BaggagePropagator::new()),
+                PropagatorName::Baggage => Box::new(RedactedBaggage::new(Arc::clone(redactor))),
                 PropagatorName::B3 => Box::new(B3::single()),
                 PropagatorName::B3Multi => Box::new(B3::multi()),
                 PropagatorName::XRay => Box::new(XRay::new()),
@@ -44,6 +47,10 @@ mod tests {
     use opentelemetry::trace::TraceContextExt;
     use std::collections::HashMap;
 
+    fn redactor() -> Arc<Redactor> {
+        Arc::new(crate::Redaction::default().redactor().unwrap())
+    }
+
     const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn extracted(names: &[PropagatorName], headers: &[(&str, &str)]) -> String {
@@ -51,7 +58,8 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        let context = propagator(names).extract_with_context(&Context::new(), &carrier);
+        let context =
+            propagator(names, &redactor()).extract_with_context(&Context::new(), &carrier);
         let span = context.span();
         let ids = span.span_context();
         format!("{}-{}-{}", ids.trace_id(), ids.span_id(), ids.is_sampled())

@@ -13,6 +13,7 @@ use sentry_core::{Client, ClientOptions, Hub, Integration};
 
 use crate::InitError;
 use crate::export::{ExportRuntime, Ledger};
+use crate::redaction::Redactor;
 use crate::resource;
 use crate::settings::SentrySettings;
 use transport::Transports;
@@ -24,8 +25,10 @@ pub(crate) fn client(
     resource: &Resource,
     runtime: &ExportRuntime,
     ledger: Arc<Ledger>,
+    redactor: &Arc<Redactor>,
 ) -> Result<Arc<Client>, InitError> {
     let transports = Transports::new(&settings.dsn, runtime.handle().clone(), ledger)?;
+    let (events, breadcrumbs) = (Arc::clone(redactor), Arc::clone(redactor));
     let mut options = ClientOptions::new()
         .maybe_release(
             settings
@@ -40,6 +43,8 @@ pub(crate) fn client(
                 // Sentry's own default, stated so that its servers agree on it.
                 .unwrap_or_else(|| "production".to_owned()),
         )
+        .before_send(move |event| Some(events.event(event)))
+        .before_breadcrumb(move |breadcrumb| Some(breadcrumbs.breadcrumb(breadcrumb)))
         .transport(transports)
         .add_integration(CurrentTrace);
     options.dsn = Some(settings.dsn);

@@ -9,6 +9,7 @@ use super::store::{CaptureSink, CaptureSpans};
 use crate::builder;
 use crate::event::Sinks;
 use crate::filter::live_filter;
+use crate::redaction::Redaction;
 use crate::{panic, propagation};
 
 /// Sets it up at the first call.
@@ -29,7 +30,11 @@ fn install() -> Result<(), String> {
         .with_sampler(Sampler::AlwaysOn)
         .with_span_processor(CaptureSpans::default())
         .build();
+    // As in production: a test sees what would be sent.
+    let redactor = Redaction::default().redactor();
+    let redactor = Arc::new(redactor.map_err(|error| error.to_string())?);
     let sinks = Arc::new(Sinks {
+        redactor: Arc::clone(&redactor),
         console: None,
         otlp: None,
         sentry: None,
@@ -39,7 +44,7 @@ fn install() -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;
     opentelemetry::global::set_tracer_provider(provider);
-    propagation::install(&propagation::DEFAULT);
+    propagation::install(&propagation::DEFAULT, &redactor);
     panic::install_hook(&sinks);
     // For the life of the process: the panic hook holds it weakly.
     std::mem::forget(sinks);

@@ -4,6 +4,7 @@
 // Each test binary uses a part of this, and none exports it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod intake;
 pub mod pki;
 
 use std::process::{Command, Stdio};

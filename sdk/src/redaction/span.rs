@@ -1,0 +1,95 @@
+//! Spans, on their way out: redacted by the thread that exports, not by the request.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{SpanContext, Status, TraceState};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+
+use super::Redactor;
+
+/// An exporter that is given spans without secrets.
+#[derive(Debug)]
+pub(crate) struct RedactedSpans<E> {
+    inner: E,
+    redactor: Arc<Redactor>,
+}
+
+impl<E> RedactedSpans<E> {
+    pub(crate) fn new(inner: E, redactor: Arc<Redactor>) -> Self {
+        Self { inner, redactor }
+    }
+}
+
+impl<E: SpanExporter> SpanExporter for RedactedSpans<E> {
+    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        for span in &mut batch {
+            self.redactor.span(span);
+        }
+        self.inner.export(batch).await
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.inner.set_resource(resource);
+    }
+}
+
+impl Redactor {
+    /// Every text of a span that is not the program's own.
+    pub(super) fn span(&self, span: &mut SpanData) {
+        self.name(&mut span.name);
+        self.attributes(&mut span.attributes);
+        self.trace_state(&mut span.span_context);
+        for event in &mut span.events.events {
+            self.name(&mut event.name);
+            self.attributes(&mut event.attributes);
+        }
+        for link in &mut span.links.links {
+            self.attributes(&mut link.attributes);
+            self.trace_state(&mut link.span_context);
+        }
+        if let Status::Error { description } = &mut span.status {
+            self.name(description);
+        }
+    }
+
+    fn attributes(&self, attributes: &mut [KeyValue]) {
+        for attribute in attributes {
+            self.attribute(attribute);
+        }
+    }
+
+    fn name(&self, name: &mut Cow<'static, str>) {
+        if let Cow::Owned(redacted) = self.text(name) {
+            *name = Cow::Owned(redacted);
+        }
+    }
+
+    /// Vendors' state comes from outside, and nothing in it is worth a secret.
+    fn trace_state(&self, context: &mut SpanContext) {
+        if *context.trace_state() == TraceState::NONE {
+            return;
+        }
+        if let Cow::Owned(_) = self.text(&context.trace_state().header()) {
+            *context = SpanContext::new(
+                context.trace_id(),
+                context.span_id(),
+                context.trace_flags(),
+                context.is_remote(),
+                TraceState::NONE,
+            );
+        }
+    }
+}
