@@ -333,12 +333,14 @@ fn tracer_provider(
     if let Some(otlp) = &settings.traces {
         let ledger = Arc::clone(&ledgers.traces);
         let exporter = span_exporter(otlp, runtime, destination(otlp), Arc::clone(&ledger))?;
+        // Next to the exporter: whatever looks into values must see them whole.
+        let exporter = Limited::new(exporter, length);
         let batch = trace::BatchConfigBuilder::default()
             .with_max_queue_size(settings.spans.queue)
             .with_max_export_batch_size(settings.spans.batch)
             .with_scheduled_delay(settings.spans.delay)
             .build();
-        let processor = BatchSpanProcessor::builder(Limited::new(exporter, length))
+        let processor = BatchSpanProcessor::builder(exporter)
             .with_batch_config(batch)
             .build();
         builder = builder.with_span_processor(CountedSpans::new(processor, ledger));
