@@ -9,9 +9,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{
-    self, BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor,
-};
+use opentelemetry_sdk::trace::{self, BatchSpanProcessor, SdkTracerProvider, ShouldSample};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -19,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    ConsoleMetrics, ConsoleSpans, CountedSpans, Destination, ExportRuntime, Ledgers, Limited,
-    log_exporter, metric_exporter, span_exporter,
+    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, CountedSpans, Destination, ExportRuntime,
+    Ledgers, Limited, log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::resource::{self, Identity};
@@ -347,7 +345,8 @@ fn tracer_provider(
     }
     if settings.console.traces {
         let exporter = Limited::new(ConsoleSpans, length);
-        builder = builder.with_span_processor(SimpleSpanProcessor::new(exporter));
+        let stamps = settings.traces.is_none();
+        builder = builder.with_span_processor(ConsoleProcessor::new(exporter, stamps));
     }
     Ok(Some(builder.build()))
 }
