@@ -9,9 +9,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{
-    self, BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor,
-};
+use opentelemetry_sdk::trace::{self, BatchSpanProcessor, SdkTracerProvider, ShouldSample};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -19,8 +17,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    ConsoleMetrics, ConsoleSpans, CountedSpans, Destination, ExportRuntime, Ledgers, Limited,
-    log_exporter, metric_exporter, span_exporter,
+    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, CountedSpans, Destination, ExportRuntime,
+    Ledgers, Limited, log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{RedactedSpans, Redaction, Redactor};
@@ -351,13 +349,14 @@ fn tracer_provider(
     if let Some(otlp) = &settings.traces {
         let ledger = Arc::clone(&ledgers.traces);
         let exporter = span_exporter(otlp, runtime, destination(otlp), Arc::clone(&ledger))?;
+        // Next to the exporter: whatever looks into values must see them whole.
+        let exporter = Limited::new(exporter, length);
         let batch = trace::BatchConfigBuilder::default()
             .with_max_queue_size(settings.spans.queue)
             .with_max_export_batch_size(settings.spans.batch)
             .with_scheduled_delay(settings.spans.delay)
             .build();
-        // Redacted before it is cut: half a secret is one that nobody recognises.
-        let exporter = RedactedSpans::new(Limited::new(exporter, length), Arc::clone(redactor));
+        let exporter = RedactedSpans::new(exporter, Arc::clone(redactor));
         let processor = BatchSpanProcessor::builder(exporter)
             .with_batch_config(batch)
             .build();
@@ -366,7 +365,8 @@ fn tracer_provider(
     if settings.console.traces {
         let exporter = Limited::new(ConsoleSpans, length);
         let exporter = RedactedSpans::new(exporter, Arc::clone(redactor));
-        builder = builder.with_span_processor(SimpleSpanProcessor::new(exporter));
+        let stamps = settings.traces.is_none();
+        builder = builder.with_span_processor(ConsoleProcessor::new(exporter, stamps));
     }
     Ok(Some(builder.build()))
 }

@@ -57,6 +57,30 @@ fn spans_are_lines_as_they_end() {
 }
 
 #[test]
+fn spans_have_the_user_once_whichever_exporters_there_are() {
+    let test = "spans_have_the_user_once_whichever_exporters_there_are";
+    for exporters in ["console", "otlp,console"] {
+        let variables = [("OTEL_TRACES_EXPORTER", exporters)];
+        let (receiver, outcome) = received_by(test, "grpc", &variables, || {
+            let telemetry = throughline::init("console").unwrap();
+            let outer = tracing::info_span!("order", user.id = "ada");
+            outer.in_scope(|| drop(tracing::info_span!("pay")));
+            drop(outer);
+            telemetry.shutdown();
+        });
+        for span in of(&outcome, "span") {
+            assert_eq!(span["attributes"]["user.id"], "ada", "{exporters}: {span}");
+        }
+        let pay = receiver.spans().into_iter().find(|span| span.name == "pay");
+        let users = pay.map(|span| {
+            let users = span.attributes.iter().filter(|a| a.key == "user.id");
+            users.count()
+        });
+        assert_eq!(users, exporters.contains("otlp").then_some(1));
+    }
+}
+
+#[test]
 fn data_points_are_lines_at_each_interval() {
     let test = "data_points_are_lines_at_each_interval";
     let variables = [("OTEL_METRICS_EXPORTER", "console,otlp")];

@@ -131,12 +131,13 @@ fn an_authority_of_ones_own_is_trusted() {
 fn another_authority_is_refused_and_the_diagnosis_says_so() {
     let test = "another_authority_is_refused_and_the_diagnosis_says_so";
     for protocol in PROTOCOLS {
-        // A certificate that is none of the server's issuers.
-        let files = [("OTEL_EXPORTER_OTLP_CERTIFICATE", "client.pem")];
+        let files = [("OTEL_EXPORTER_OTLP_CERTIFICATE", "other-ca.pem")];
         let (receiver, outcome) = behind_tls(test, protocol, false, &files, emit_and_lose);
         assert_eq!(arrived(&receiver), (0, 0, false), "{protocol}");
         let said = outcome.diagnostics().join("\n");
-        assert!(said.contains("certificate"), "{protocol}: {said}");
+        assert!(said.contains("UnknownIssuer"), "{protocol}: {said}");
+        let advice = "name the authority of its certificate with OTEL_EXPORTER_OTLP_CERTIFICATE";
+        assert!(said.contains(advice), "{protocol}: {said}");
         assert!(said.contains("https://127.0.0.1"), "{protocol}: {said}");
     }
 }

@@ -13,6 +13,8 @@ pub(crate) struct Destination {
     origin: String,
     /// What to do when nothing is delivered.
     advice: &'static str,
+    /// The same, where it is a matter of certificates.
+    certificate_advice: &'static str,
     last_error: Mutex<Option<String>>,
 }
 
@@ -22,6 +24,7 @@ impl Destination {
             what: "traces, metrics and logs",
             origin,
             advice: "start a collector there, name another with OTEL_EXPORTER_OTLP_ENDPOINT, or switch the export off with OTEL_SDK_DISABLED=true",
+            certificate_advice: "name the authority of its certificate with OTEL_EXPORTER_OTLP_CERTIFICATE and, where it asks for one of yours, that with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
             last_error: Mutex::new(None),
         }
     }
@@ -31,6 +34,7 @@ impl Destination {
             what: "error reports",
             origin,
             advice: "check SENTRY_DSN and that its server runs, or unset it",
+            certificate_advice: "add the authority of its certificate to the system's",
             last_error: Mutex::new(None),
         }
     }
@@ -56,13 +60,16 @@ impl Destination {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        let reason = transport.as_deref().unwrap_or(reason);
+        let advice = if reason.to_ascii_lowercase().contains("certificate") {
+            self.certificate_advice
+        } else {
+            self.advice
+        };
         diagnostics::say_once(&self.origin, || {
             format!(
                 "{} cannot be delivered to {}: {}. The service goes on without; {}. This is said once, until it works again.",
-                self.what,
-                self.origin,
-                transport.as_deref().unwrap_or(reason),
-                self.advice
+                self.what, self.origin, reason, advice
             )
         });
     }

@@ -11,7 +11,7 @@ mod otlp;
 mod runtime;
 
 pub(crate) use client::Client;
-pub(crate) use console::{ConsoleMetrics, ConsoleSpans};
+pub(crate) use console::{ConsoleMetrics, ConsoleProcessor, ConsoleSpans};
 pub(crate) use destination::Destination;
 pub use ledger::{Delivery, DropReason};
 pub(crate) use ledger::{Ledger, Ledgers};

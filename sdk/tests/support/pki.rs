@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair,
 };
 
 pub struct Pki {
@@ -16,11 +17,10 @@ impl Pki {
         let folder =
             std::env::temp_dir().join(format!("throughline-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let authority = authority("The operator's own");
         let pki = Self { folder };
         pki.write("ca.pem", &authority.pem());
+        pki.write("other-ca.pem", &self::authority("Somebody else's").pem());
         for (name, host, usage) in [
             ("server", "127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth),
             ("client", "checkout", ExtendedKeyUsagePurpose::ClientAuth),
@@ -46,6 +46,13 @@ impl Pki {
     pub fn bytes(&self, name: &str) -> Vec<u8> {
         std::fs::read(Path::new(&self.path(name))).unwrap()
     }
+}
+
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
 impl Drop for Pki {

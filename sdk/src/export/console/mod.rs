@@ -18,7 +18,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::event::escape::OneLineJson;
 
 pub(crate) use metrics::ConsoleMetrics;
-pub(crate) use spans::ConsoleSpans;
+pub(crate) use spans::{ConsoleProcessor, ConsoleSpans};
 
 /// One write a line, so that lines of several threads do not mix. A closed standard output
 /// is no reason to disturb the service.

@@ -1,14 +1,17 @@
 //! Spans as lines.
 
-use opentelemetry::SpanId;
+use std::time::Duration;
+
 use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry::{Context, SpanId};
 use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::{SimpleSpanProcessor, Span, SpanData, SpanExporter, SpanProcessor};
 use serde_json::{Map, Value as Json, json};
 
 use super::{attributes, time, write_line};
+use crate::export::stamp;
 
-/// Writes each span as it ends.
+/// Writes spans.
 #[derive(Debug)]
 pub(crate) struct ConsoleSpans;
 
@@ -18,6 +21,44 @@ impl SpanExporter for ConsoleSpans {
             write_line(&line(span));
         }
         Ok(())
+    }
+}
+
+/// Hands each span to the exporter as it ends.
+#[derive(Debug)]
+pub(crate) struct ConsoleProcessor<E: SpanExporter> {
+    inner: SimpleSpanProcessor<E>,
+    /// Whether to put the user and the request on spans. Once only: of two processors that
+    /// did, the second would add the attributes again.
+    stamps: bool,
+}
+
+impl<E: SpanExporter> ConsoleProcessor<E> {
+    pub(crate) fn new(exporter: E, stamps: bool) -> Self {
+        Self {
+            inner: SimpleSpanProcessor::new(exporter),
+            stamps,
+        }
+    }
+}
+
+impl<E: SpanExporter> SpanProcessor for ConsoleProcessor<E> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        if self.stamps {
+            stamp(span, context);
+        }
+    }
+
+    fn on_end(&self, span: SpanData) {
+        self.inner.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.inner.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.inner.shutdown_with_timeout(timeout)
     }
 }
 
