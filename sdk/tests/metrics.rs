@@ -168,6 +168,15 @@ fn exponential_histograms_come_by_otlp_and_given_bounds_stay() {
             metrics::histogram!("pay.amount").record(value);
         }
         println!("\n{}", scrape_text());
+        let protobuf = "application/vnd.google.protobuf; \
+                        proto=io.prometheus.client.MetricFamily; encoding=delimited";
+        let answer = scrape("/metrics", &format!("{protobuf};q=0.6, text/plain;q=0.5"));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.contains(&format!("content-type: {protobuf}")),
+            "{answer}"
+        );
+        assert!(answer.contains("job_size") && !answer.contains("# TYPE"));
         telemetry.shutdown();
     });
     let contents = receiver.contents();
