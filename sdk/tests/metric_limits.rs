@@ -104,6 +104,7 @@ fn all_metrics_together_are_bounded_too_and_so_are_names() {
 }
 
 /// Resident bytes of this process.
+#[cfg(target_os = "linux")]
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
@@ -111,6 +112,7 @@ fn resident() -> u64 {
     kilobytes.parse::<u64>().unwrap() * 1024
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_million_label_sets_cost_at_most_16_mib() {
     let test = "a_million_label_sets_cost_at_most_16_mib";

@@ -168,6 +168,15 @@ fn exponential_histograms_come_by_otlp_and_given_bounds_stay() {
             metrics::histogram!("pay.amount").record(value);
         }
         println!("\n{}", scrape_text());
+        let protobuf = "application/vnd.google.protobuf; \
+                        proto=io.prometheus.client.MetricFamily; encoding=delimited";
+        let answer = scrape("/metrics", &format!("{protobuf};q=0.6, text/plain;q=0.5"));
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.contains(&format!("content-type: {protobuf}")),
+            "{answer}"
+        );
+        assert!(answer.contains("job_size") && !answer.contains("# TYPE"));
         telemetry.shutdown();
     });
     let contents = receiver.contents();
@@ -262,6 +271,36 @@ fn a_name_that_cannot_be_recorded_is_said_once() {
             .any(|line| line.contains("also used as a gauge"))
     );
     assert!(said.iter().any(|line| line.contains("`jobs:done`")));
+}
+
+#[test]
+fn what_others_make_is_on_the_endpoint_and_a_taken_name_is_said() {
+    let test = "what_others_make_is_on_the_endpoint_and_a_taken_name_is_said";
+    let port = free_port();
+    let variables = [
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", port.as_str()),
+    ];
+    let (_, outcome) = received_by(test, "grpc", &variables, || {
+        let telemetry = throughline::init("others").unwrap();
+        throughline::reexport::opentelemetry::global::meter("their.library")
+            .u64_counter("their.calls")
+            .build()
+            .add(3, &[]);
+        metrics::counter!("jobs").increment(4);
+        metrics::gauge!("jobs.total").set(99.0);
+        for _ in 0..2 {
+            println!("\n{}", scrape_text());
+        }
+        telemetry.shutdown();
+    });
+    let series = "their_calls_total{otel_scope_name=\"their.library\"}";
+    assert_eq!(scraped(&outcome.stdout, series), 3.0);
+    // Which of the two is first is the order of their making.
+    assert_eq!(scraped(&outcome.stdout, "jobs_total "), 4.0);
+    let said = outcome.diagnostics();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("`jobs.total`") && said[0].contains("`jobs_total`"));
 }
 
 #[test]

@@ -85,6 +85,8 @@ mod tests {
             given("http.*", 1.0),
             given("http.server.request.duration", 2.0),
             given("http.server.*", 3.0),
+            // Longer than the name that it would win over.
+            given("http.server.request.duration*", 4.0),
         ])
         .unwrap();
         assert_eq!(bounds.of("http.server.request.duration", "s"), [2.0]);

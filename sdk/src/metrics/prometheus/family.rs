@@ -1,6 +1,7 @@
 //! What was collected, grouped as the exposition formats want it: by family, then by labels.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{
@@ -9,6 +10,7 @@ use opentelemetry_sdk::metrics::data::{
 };
 
 use super::name::{FamilyKind, family, sanitized};
+use crate::diagnostics;
 use crate::metrics::SCOPE;
 
 pub(super) struct Family {
@@ -52,7 +54,7 @@ pub(super) struct Side {
 
 /// Two metrics whose names differ only in what Prometheus cannot show meet in one family.
 pub(super) fn families(collected: &ResourceMetrics) -> BTreeMap<String, Family> {
-    let mut families = BTreeMap::new();
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
     for scope in collected.scope_metrics() {
         // Ours is the service's own; another library may have the same names as it.
         let scope_label = (scope.scope().name() != SCOPE).then(|| {
@@ -67,17 +69,32 @@ pub(super) fn families(collected: &ResourceMetrics) -> BTreeMap<String, Family> 
                 point.labels.extend(scope_label.clone());
             }
             let name = family(metric.name(), metric.unit(), kind);
-            let known = families.entry(name).or_insert_with(|| Family {
-                kind,
-                help: metric.description().to_owned(),
-                points: Vec::new(),
-            });
-            if known.kind == kind {
-                known.points.extend(points);
+            match families.entry(name) {
+                Entry::Vacant(free) => {
+                    free.insert(Family {
+                        kind,
+                        help: metric.description().to_owned(),
+                        points,
+                    });
+                }
+                Entry::Occupied(mut known) if known.get().kind == kind => {
+                    known.get_mut().points.extend(points);
+                }
+                Entry::Occupied(known) => left_out(known.key(), metric.name(), kind),
             }
         }
     }
     families
+}
+
+/// A family has one kind; a second one would make the whole scrape unreadable.
+fn left_out(family: &str, metric: &str, kind: FamilyKind) {
+    diagnostics::say_once(&format!("family of metric {metric}"), || {
+        format!(
+            "the {} `{metric}` is not on the Prometheus endpoint, where its name `{family}` is taken by a metric of another kind: rename one of them. OTLP has both.",
+            kind.word()
+        )
+    });
 }
 
 fn points(metric: &Metric) -> (FamilyKind, Vec<Point>) {
