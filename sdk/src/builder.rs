@@ -23,6 +23,7 @@ use crate::export::{
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{RedactedSpans, Redaction, Redactor};
 use crate::resource::{self, Identity};
+use crate::sampling::HeadSampler;
 use crate::settings::{Env, LogFormat, OtlpSettings, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
@@ -154,14 +155,16 @@ impl Builder {
             listener.is_some(),
         )?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
-        let tracers = tracer_provider(
-            &settings,
-            &resource,
-            &runtime,
-            &ledgers,
-            self.sampler,
-            &redactor,
-        )?;
+        let (sampler, head): (Box<dyn ShouldSample>, _) = match self.sampler {
+            // It may want to see a whole span before it decides.
+            Some(sampler) => (sampler, None),
+            None => {
+                let head = HeadSampler::new(settings.sampler.clone());
+                (Box::new(head.for_sdk()), Some(head))
+            }
+        };
+        let tracers =
+            tracer_provider(&settings, &resource, &runtime, &ledgers, sampler, &redactor)?;
         let errors = settings
             .sentry
             .take()
@@ -178,9 +181,11 @@ impl Builder {
                 OtlpLogs::new(provider, Arc::clone(&ledgers.logs), settings.limits)
             }),
             sentry: errors.clone().map(SentryErrors::new),
+            events: (!settings.disabled)
+                .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
             capture: None,
         });
-        install_subscriber(self.layers, filter, tracers.as_ref(), &sinks)?;
+        install_subscriber(self.layers, filter, tracers.as_ref(), head, &sinks)?;
         metrics::set_global_recorder(Arc::clone(&metering.registry)).map_err(|_| {
             InitError::GlobalTaken {
                 what: "metrics recorder",
@@ -334,13 +339,12 @@ fn tracer_provider(
     resource: &Resource,
     runtime: &ExportRuntime,
     ledgers: &Ledgers,
-    sampler: Option<Box<dyn ShouldSample>>,
+    sampler: Box<dyn ShouldSample>,
     redactor: &Arc<Redactor>,
 ) -> Result<Option<SdkTracerProvider>, InitError> {
     if settings.disabled {
         return Ok(None);
     }
-    let sampler = sampler.unwrap_or_else(|| Box::new(settings.sampler.clone()));
     let length = settings.limits.span_value_length;
     let mut builder = SdkTracerProvider::builder()
         .with_resource(resource.clone())
@@ -385,11 +389,12 @@ pub(crate) fn install_subscriber(
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     filter: LiveFilter,
     tracers: Option<&SdkTracerProvider>,
+    head: Option<HeadSampler>,
     sinks: &Arc<Sinks>,
 ) -> Result<(), InitError> {
     // An empty list of layers would switch every callsite off.
     let layers = (!layers.is_empty()).then_some(layers);
-    let spans = tracers.map(|provider| SpanLayer::new(provider.tracer("throughline")));
+    let spans = tracers.map(|provider| SpanLayer::new(provider.tracer("throughline"), head));
     tracing_subscriber::registry()
         .with(layers)
         .with(filter)

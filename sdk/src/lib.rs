@@ -16,6 +16,7 @@ mod panic;
 mod propagation;
 mod redaction;
 mod resource;
+pub mod sampling;
 mod sentry;
 mod settings;
 mod shutdown;

@@ -5,10 +5,11 @@
 //! per-layer filter would do the same for 35 to 45 ns more a span.
 
 use std::any::TypeId;
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use opentelemetry::Context as OtelContext;
+use opentelemetry::{Context as OtelContext, ContextGuard};
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::field::{Field, Visit};
 use tracing::{Dispatch, Metadata, Subscriber, span};
@@ -17,17 +18,47 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::sampling::{Early, HeadSampler};
 use crate::span_values;
 
 pub(crate) struct SpanLayer<S> {
     inner: OpenTelemetryLayer<S, SdkTracer>,
+    /// `None` where the service brought a sampler of its own, which may want to see all of
+    /// a span before it decides.
+    head: Option<HeadSampler>,
+}
+
+/// In the extensions of a span that nobody will keep: the context that it stands for, with
+/// the ids that its records carry.
+struct Skipped(OtelContext);
+
+thread_local! {
+    /// The skipped spans that this thread is in.
+    static ENTERED: RefCell<Vec<(span::Id, ContextGuard)>> = const { RefCell::new(Vec::new()) };
+}
+
+fn leave(id: &span::Id) -> Option<ContextGuard> {
+    ENTERED.with_borrow_mut(|entered| {
+        let position = entered.iter().rposition(|(entered, _)| entered == id)?;
+        Some(entered.remove(position).1)
+    })
+}
+
+/// The context of a skipped span; `None` for any other.
+pub(crate) fn skipped_context<S>(ctx: &Context<'_, S>, id: &span::Id) -> Option<OtelContext>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let span = ctx.span(id)?;
+    let extensions = span.extensions();
+    extensions.get::<Skipped>().map(|skipped| skipped.0.clone())
 }
 
 impl<S> SpanLayer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    pub(crate) fn new(tracer: SdkTracer) -> Self {
+    pub(crate) fn new(tracer: SdkTracer, head: Option<HeadSampler>) -> Self {
         // The optional extras cost a third of a span's time: location, thread, level and
         // target belong to records, and tracking idle time copies the attributes at close.
         let inner = tracing_opentelemetry::layer()
@@ -37,7 +68,7 @@ where
             .with_level(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        Self { inner }
+        Self { inner, head }
     }
 
     fn forward_new(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
@@ -73,28 +104,60 @@ where
     }
 
     fn on_new_span(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
-        let declared = declares_promoted(attrs.metadata());
-        let outer = Correlation::current();
-        // With an explicit parent the inner layer takes that one's context, cell included.
-        if !attrs.is_contextual() || (outer.is_some() && !declared) {
+        let metadata = attrs.metadata();
+        let skipped_parent = attrs
+            .parent()
+            .and_then(|parent| skipped_context(&ctx, parent));
+        // With an explicit parent, or none on purpose, the inner layer takes that one's
+        // context, cell included, and cannot be told another.
+        if !attrs.is_contextual() && skipped_parent.is_none() {
             self.forward_new(attrs, id, ctx);
             return;
         }
-        let correlation = if declared {
-            Correlation::subtree(Some(outer.unwrap_or_else(Correlation::root)))
-        } else {
-            Correlation::root()
-        };
-        if declared {
-            attrs.record(&mut Declare(&correlation));
-            if let Some(span) = ctx.span(id) {
-                span.extensions_mut().insert(correlation.clone());
+        let mut changed = skipped_parent.is_some();
+        let mut context = skipped_parent.unwrap_or_else(OtelContext::current);
+        let mut skip = false;
+        if let Some(head) = &self.head
+            && !context.is_telemetry_suppressed()
+            && metadata.fields().field("otel.kind").is_none()
+        {
+            match head.decide(&context, metadata.name()) {
+                Early::Forward(None) => {}
+                Early::Forward(Some(kept)) => (context, changed) = (kept, true),
+                Early::Skip(ids) => (context, skip) = (ids, true),
             }
+        }
+        let declared = declares_promoted(metadata);
+        let outer = context.get::<Correlation>().cloned();
+        if declared || outer.is_none() {
+            let correlation = if declared {
+                Correlation::subtree(Some(outer.unwrap_or_else(Correlation::root)))
+            } else {
+                Correlation::root()
+            };
+            if declared {
+                attrs.record(&mut Declare(&correlation));
+                if let Some(span) = ctx.span(id) {
+                    span.extensions_mut().insert(correlation.clone());
+                }
+            }
+            (context, changed) = (context.with_value(correlation), true);
+        }
+        if skip {
+            if let Some(span) = ctx.span(id) {
+                span.extensions_mut().insert(Skipped(context));
+            }
+            return;
         }
         // The inner layer makes the current context the new span's parent; what is in it is
         // inherited by the span, its children and every task that is given the span.
-        let _attached = OtelContext::current_with_value(correlation).attach();
-        self.forward_new(attrs, id, ctx);
+        let _attached = changed.then(|| context.attach());
+        if attrs.is_contextual() {
+            self.forward_new(attrs, id, ctx);
+        } else {
+            let contextual = span::Attributes::new(metadata, attrs.values());
+            self.forward_new(&contextual, id, ctx);
+        }
     }
 
     fn on_record(&self, id: &span::Id, values: &span::Record<'_>, ctx: Context<'_, S>) {
@@ -121,11 +184,22 @@ where
     }
 
     fn on_enter(&self, id: &span::Id, ctx: Context<'_, S>) {
+        if self.head.is_some()
+            && let Some(context) = skipped_context(&ctx, id)
+        {
+            let guard = context.attach();
+            ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), guard)));
+            return;
+        }
         self.inner.on_enter(id, ctx);
     }
 
     fn on_exit(&self, id: &span::Id, ctx: Context<'_, S>) {
-        self.inner.on_exit(id, ctx);
+        // Dropped outside of the borrow: leaving a context may run other code.
+        let left = self.head.as_ref().and_then(|_| leave(id));
+        if left.is_none() {
+            self.inner.on_exit(id, ctx);
+        }
     }
 
     fn on_close(&self, id: span::Id, ctx: Context<'_, S>) {

@@ -230,6 +230,11 @@ impl Pipelines {
     fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
         let outcome = in_parallel(self.shutdown_steps(), timeout);
         let late = |signal| outcome.waiting.contains(&signal);
+        if !outcome.waiting.is_empty() {
+            // Threads of the SDK are still polling exports on it, and would panic without.
+            // They end with the process, which is about to.
+            std::mem::forget(self.runtime.take());
+        }
         let report = ShutdownReport {
             traces: self.ledgers.traces.close(late("traces")),
             metrics: self.ledgers.metrics.close(late("metrics")),

@@ -239,7 +239,7 @@ fn a_receiver_that_hangs_delays_the_end_by_one_deadline_only() {
             ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
             ("THROUGHLINE_SHUTDOWN_MS", "300"),
         ];
-        in_child(test, &variables, || {
+        let outcome = in_child(test, &variables, || {
             let telemetry = throughline::init("hung").unwrap();
             emit();
             let start = Instant::now();
@@ -249,6 +249,7 @@ fn a_receiver_that_hangs_delays_the_end_by_one_deadline_only() {
             assert!(report.timed_out.contains(&"traces"), "{report:?}");
             assert_eq!(report.traces.dropped_total(), 1, "{report}");
         });
+        assert!(!outcome.stderr.contains("panicked"), "{}", outcome.stderr);
     }
 }
 

@@ -117,6 +117,12 @@ const GENERAL: &[Case] = &[
         "",
     ),
     (
+        "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+        "base2_exponential_bucket_histogram",
+        "",
+        "",
+    ),
+    (
         "SENTRY_DSN",
         "http://hunter2@127.0.0.1:9/7",
         "",

@@ -26,7 +26,9 @@ pub(crate) use otlp::OtlpLogs;
 pub(crate) use record::{Exception, Record, Value};
 pub(crate) use sentry::SentryErrors;
 
+use crate::metrics::EventCounter;
 use crate::redaction::Redactor;
+use crate::span_layer::skipped_context;
 use crate::testing::CaptureSink;
 
 /// Where records go. Shared by the layer and the panic hook.
@@ -36,6 +38,8 @@ pub(crate) struct Sinks {
     pub(crate) console: Option<Console>,
     pub(crate) otlp: Option<OtlpLogs>,
     pub(crate) sentry: Option<SentryErrors>,
+    /// `throughline.events`: the events that have a name or a stream.
+    pub(crate) events: Option<EventCounter>,
     /// A test's, in place of the others.
     pub(crate) capture: Option<CaptureSink>,
 }
@@ -44,6 +48,12 @@ impl Sinks {
     /// Redacts the record, so that no sink can let a secret out, and hands it to each.
     pub(crate) fn emit(&self, record: &mut Record<'_>) {
         record.redact(&self.redactor);
+        if let Some(events) = &self.events {
+            let category = record.text("log.category");
+            if record.name.is_some() || category.is_some() {
+                events.count(category, record.name, record.text("event.severity"));
+            }
+        }
         if let Some(otlp) = &self.otlp {
             otlp.emit(record);
         }
@@ -75,13 +85,17 @@ impl EventLayer {
 
     /// The context that an event belongs to. The current one is right except where the
     /// event names its parent itself: `parent: &span`, or `parent: None` for a root.
-    fn context(&self, event: &Event<'_>) -> Option<OtelContext> {
+    fn context<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>) -> Option<OtelContext>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
         if event.is_root() {
             return None;
         }
         match event.parent() {
             None => Some(OtelContext::current()),
-            Some(parent) => get_otel_context(parent, &self.dispatch.get()?.upgrade()?),
+            Some(parent) => skipped_context(ctx, parent)
+                .or_else(|| get_otel_context(parent, &self.dispatch.get()?.upgrade()?)),
         }
     }
 }
@@ -99,7 +113,7 @@ where
         if OtelContext::is_current_telemetry_suppressed() {
             return;
         }
-        let context = self.context(event);
+        let context = self.context(event, &ctx);
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         let mut record = Record {

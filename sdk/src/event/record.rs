@@ -115,6 +115,17 @@ pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'stati
 }
 
 impl Record<'_> {
+    /// A field that is text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .rev()
+            .find_map(|(field, value)| match value {
+                Value::Text(text) if *field == name => Some(text.as_str()),
+                _ => None,
+            })
+    }
+
     /// What is known of the request, by name, without what the record says itself.
     pub(crate) fn promoted(&self) -> Vec<(&'static str, Arc<str>)> {
         let Some(correlation) = &self.correlation else {

@@ -1,6 +1,7 @@
 //! `throughline.events`: how many events of each stream, name and severity there were.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -33,6 +34,12 @@ struct What<'a> {
     category: Option<Cow<'a, str>>,
     event: Option<Cow<'a, str>>,
     severity: Option<Cow<'a, str>>,
+}
+
+impl fmt::Debug for EventCounter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventCounter").finish_non_exhaustive()
+    }
 }
 
 impl EventCounter {

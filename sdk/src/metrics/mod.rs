@@ -6,7 +6,6 @@
 
 mod bounds;
 mod catalogue;
-#[cfg_attr(not(test), expect(dead_code, reason = "the event layer will call it"))]
 mod events;
 mod options;
 mod process;
@@ -26,6 +25,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};
 pub(crate) use reader::Scraper;

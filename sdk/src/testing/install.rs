@@ -38,9 +38,10 @@ fn install() -> Result<(), String> {
         console: None,
         otlp: None,
         sentry: None,
+        events: None,
         capture: Some(CaptureSink),
     });
-    builder::install_subscriber(Vec::new(), filter, Some(&provider), &sinks)
+    builder::install_subscriber(Vec::new(), filter, Some(&provider), None, &sinks)
         .map_err(|error| error.to_string())?;
     metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;
     opentelemetry::global::set_tracer_provider(provider);
