@@ -250,9 +250,11 @@ fn assert_clean(place: &str, text: &str) {
         let Some(at) = text.find(canary) else {
             continue;
         };
-        let start = text.floor_char_boundary(at.saturating_sub(200));
-        let end = text.ceil_char_boundary((at + 60).min(text.len()));
-        panic!("{canary:?} in {place}: …{}…", &text[start..end]);
+        let around = &text.as_bytes()[at.saturating_sub(200)..(at + 60).min(text.len())];
+        panic!(
+            "{canary:?} in {place}: …{}…",
+            String::from_utf8_lossy(around)
+        );
     }
 }
 

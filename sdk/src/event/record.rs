@@ -223,12 +223,12 @@ impl Visit for Visitor<'_, '_> {
 }
 
 impl Value {
-    fn redact(&mut self, name: &str, redactor: &Redactor) {
+    fn redact(&mut self, name: &'static str, redactor: &Redactor) {
         let secret = match self {
             // A truth value is no secret, and `has_password` says something worth knowing.
             Self::Bool(_) => false,
             Self::Text(text) if text.is_empty() => false,
-            _ if redactor.key(name) => true,
+            _ if redactor.callsite_key(name) => true,
             Self::Text(text) => {
                 redactor.replace(text);
                 false

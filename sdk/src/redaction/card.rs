@@ -2,8 +2,8 @@
 //! is printed, and a Luhn sum that fits.
 //!
 //! Each condition rules look-alikes out. Epoch times in milli-, micro- and nanoseconds begin
-//! with 1, which no issuer has. Of other random numbers of 13 to 19 digits about one in
-//! fifty passes for a card, most of them with a leading 4.
+//! with 1, which no issuer has. Of other random numbers of 16 digits nearly three in a hundred
+//! pass for a card, of other lengths fewer.
 
 use std::ops::Range;
 
@@ -29,16 +29,19 @@ const MAX_DIGITS: usize = 19;
 pub(super) fn at(bytes: &[u8], start: usize) -> Result<Range<usize>, usize> {
     let end = digits_end(bytes, start);
     let length = end - start;
-    if !begins(bytes, start) {
+    // Most digits are short numbers in prose: no card begins with fewer than four.
+    if length < 4 || !begins(bytes, start) {
         return Err(end);
     }
     if (13..=MAX_DIGITS).contains(&length) {
         let card = ends(bytes, end) && is_card(&bytes[start..end]);
         return if card { Ok(start..end) } else { Err(end) };
     }
-    // Most digits are short numbers in prose: only these lengths begin a printed card.
-    let separated = bytes.get(end).is_some_and(|byte| is_separator(*byte));
-    if !separated || !matches!(length, 4 | 8) {
+    // Only these lengths begin a printed card, and four digits or more go on.
+    let printed = matches!(length, 4 | 8)
+        && matches!(bytes.get(end..end + 5), Some([separator, group @ ..])
+            if is_separator(*separator) && group.iter().all(u8::is_ascii_digit));
+    if !printed {
         return Err(end);
     }
     GROUPINGS

@@ -40,8 +40,11 @@ impl Jwts {
 
 /// `Bearer` and `Basic` credentials; `at` is a `b` of either case. The scheme stays.
 pub(super) fn scheme(bytes: &[u8], at: usize) -> Option<Range<usize>> {
-    const LONGEST: usize = 6;
-    let word = &bytes[at..bytes.len().min(at + LONGEST)];
+    // Before anything else, since every `b` of a text comes here.
+    if !matches!(bytes.get(at + 1), Some(b'e' | b'E' | b'a' | b'A')) {
+        return None;
+    }
+    let word = &bytes[at..bytes.len().min(at + "bearer".len())];
     let (length, basic) = if word.eq_ignore_ascii_case(b"bearer") {
         (6, false)
     } else if word.len() >= 5 && word[..5].eq_ignore_ascii_case(b"basic") {

@@ -6,6 +6,7 @@
 
 mod address;
 mod baggage;
+mod callsite;
 mod card;
 mod credential;
 mod keys;
@@ -23,6 +24,7 @@ use opentelemetry_sdk::Resource;
 use regex::{NoExpand, Regex};
 
 use crate::InitError;
+use callsite::RedactorId;
 use keys::Keys;
 use scan::Triggers;
 
@@ -126,6 +128,7 @@ impl Redaction {
             .map(|pattern| compiled(pattern))
             .collect::<Result<_, _>>()?;
         Ok(Redactor {
+            id: RedactorId::new(),
             keys: Keys::new(&self.keys, &self.exempt),
             triggers: Triggers::new(self.emails, self.ip_addresses),
             patterns,
@@ -149,6 +152,7 @@ fn compiled(pattern: &str) -> Result<Regex, InitError> {
 /// Answers what is secret; made by [`Redaction::redactor`].
 #[derive(Debug)]
 pub struct Redactor {
+    id: RedactorId,
     keys: Keys,
     triggers: Triggers,
     patterns: Vec<Regex>,
@@ -261,6 +265,7 @@ impl Redactor {
 /// The rules without a service's own, for what the SDK says of itself.
 pub(crate) fn plain() -> &'static Redactor {
     static PLAIN: LazyLock<Redactor> = LazyLock::new(|| Redactor {
+        id: RedactorId::new(),
         keys: Keys::new(&[], &[]),
         triggers: Triggers::new(false, false),
         patterns: Vec::new(),

@@ -60,6 +60,7 @@ impl Triggers {
 
 pub(super) fn redacted<'t>(text: &'t str, keys: &Keys, triggers: &Triggers) -> Cow<'t, str> {
     let bytes = text.as_bytes();
+    let of = &*triggers.of;
     let mut jwts = Jwts::default();
     let mut output = Vec::new();
     // The text up to here is in the output.
@@ -67,10 +68,10 @@ pub(super) fn redacted<'t>(text: &'t str, keys: &Keys, triggers: &Triggers) -> C
     let mut at = 0;
     while let Some(skipped) = bytes[at..]
         .iter()
-        .position(|byte| triggers.of[usize::from(*byte)] != Trigger::None)
+        .position(|byte| of[usize::from(*byte)] != Trigger::None)
     {
         at += skipped;
-        let found: Result<Range<usize>, usize> = match triggers.of[usize::from(bytes[at])] {
+        let found: Result<Range<usize>, usize> = match of[usize::from(bytes[at])] {
             Trigger::None => Err(at + 1),
             Trigger::Digit => card::at(bytes, at),
             Trigger::Pair => pair::around(bytes, at, keys).ok_or(at + 1),
@@ -159,7 +160,7 @@ fn mark(bytes: &[u8], at: usize, copied: usize, ip_addresses: bool) -> Result<Ra
         return Ok(secret);
     }
     let found = match bytes[at] {
-        b'-' => credential::private_key(bytes, at),
+        b'-' if bytes.get(at + 1) == Some(&b'-') => credential::private_key(bytes, at),
         b'.' if ip_addresses => address::ip(bytes, at, copied),
         _ => None,
     };

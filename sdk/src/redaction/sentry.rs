@@ -92,3 +92,52 @@ fn address(event: &mut Value) {
         user.remove("ip_address");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Redaction;
+    use sentry_core::protocol::{IpAddress, User};
+
+    #[test]
+    fn a_breadcrumb_waits_without_its_secrets() {
+        let redactor = Redaction::default().redactor().unwrap();
+        let breadcrumb = redactor.breadcrumb(Breadcrumb {
+            message: Some("asked with token=hunter2".to_owned()),
+            category: Some("http".to_owned()),
+            data: [
+                ("password".to_owned(), Value::from("hunter2")),
+                ("url".to_owned(), Value::from("http://a:hunter2@b/")),
+                ("status".to_owned(), Value::from(200)),
+            ]
+            .into(),
+            ..Breadcrumb::default()
+        });
+        assert_eq!(breadcrumb.message.unwrap(), "asked with token=[redacted]");
+        assert_eq!(breadcrumb.data["password"], REPLACEMENT);
+        assert_eq!(breadcrumb.data["url"], "http://[redacted]@b/");
+        assert_eq!(breadcrumb.data["status"], 200);
+    }
+
+    #[test]
+    fn an_event_without_a_secret_is_sent_as_it_was() {
+        let redactor = Redaction::default().redactor().unwrap();
+        let event = Event {
+            message: Some("plain".to_owned()),
+            modules: [("cookie".to_owned(), "0.18.1".to_owned())].into(),
+            user: Some(User {
+                ip_address: Some(IpAddress::Exact([10, 0, 0, 7].into())),
+                ..User::default()
+            }),
+            ..Event::default()
+        };
+        let sent = |event: &Event<'_>| serde_json::to_value(event).unwrap();
+        let before = sent(&event);
+        assert_eq!(sent(&redactor.event(event.clone())), before);
+
+        let strict = Redaction::default().ip_addresses(true).redactor().unwrap();
+        let redacted = strict.event(event);
+        assert_eq!(redacted.message.unwrap(), "plain");
+        assert_eq!(redacted.user.unwrap().ip_address, None);
+    }
+}

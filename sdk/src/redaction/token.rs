@@ -88,6 +88,37 @@ const PREFIXES: [Prefix; 40] = [
     prefix("AGE-SECRET-KEY-", 20),
 ];
 
+/// The last three bytes of each prefix as a number. Names and ids are full of marks; this
+/// tells most of them from a prefix in one comparison of vectors.
+const ENDS: [u32; PREFIXES.len()] = {
+    let mut ends = [0; PREFIXES.len()];
+    let mut index = 0;
+    while index < ends.len() {
+        if let Some(end) = last_three(PREFIXES[index].text.as_bytes()) {
+            ends[index] = end;
+        }
+        index += 1;
+    }
+    ends
+};
+
+const LETTERS: [bool; 256] = {
+    let mut letters = [false; 256];
+    let mut index = 0;
+    while index < ENDS.len() {
+        letters[ENDS[index].to_le_bytes()[1] as usize] = true;
+        index += 1;
+    }
+    letters
+};
+
+const fn last_three(bytes: &[u8]) -> Option<u32> {
+    match bytes {
+        [.., a, b, c] => Some(u32::from_le_bytes([*a, *b, *c, 0])),
+        _ => None,
+    }
+}
+
 /// How much of a token is looked at before it counts as one.
 const WINDOW: usize = 64;
 
@@ -95,6 +126,15 @@ const WINDOW: usize = 64;
 pub(super) fn around(bytes: &[u8], at: usize, floor: usize) -> Option<Range<usize>> {
     // Almost always there is too little behind the mark.
     if bytes.len() - at <= 10 || !is_tail(bytes[at + 1]) {
+        return None;
+    }
+    // The letters before a prefix's mark; ids have hexadecimal digits there.
+    let before = bytes.get(at.checked_sub(1)?)?;
+    if !LETTERS[usize::from(*before)] {
+        return None;
+    }
+    let end = last_three(&bytes[floor..=at])?;
+    if !ENDS.contains(&end) {
         return None;
     }
     let head = &bytes[floor..=at];
