@@ -81,6 +81,7 @@ pub(crate) struct Outcome {
 pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -> Outcome {
     let deadline = Instant::now() + timeout;
     let mut waiting = Vec::new();
+    let mut late = Vec::new();
     let mut failed = Vec::new();
     let (said, answers) = channel();
     for (signal, step) in steps {
@@ -101,14 +102,22 @@ pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -
         match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok((signal, result)) => {
                 waiting.retain(|name| *name != signal);
-                if let Err(reason) = result {
-                    failed.push(format!("{signal}: {reason}"));
+                match result {
+                    Ok(()) => {}
+                    // The steps know the deadline too, and one that gives up at it may still
+                    // be heard. The SDK wraps its timeouts into text, so the time tells.
+                    Err(_) if Instant::now() >= deadline => late.push(signal),
+                    Err(reason) => failed.push(format!("{signal}: {reason}")),
                 }
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
-    Outcome { waiting, failed }
+    late.append(&mut waiting);
+    Outcome {
+        waiting: late,
+        failed,
+    }
 }
 
 /// Resolves when the process is asked to end: SIGTERM or SIGINT (Ctrl-C elsewhere).
