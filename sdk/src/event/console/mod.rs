@@ -63,6 +63,7 @@ mod tests {
     use super::*;
     use crate::event::record::{Exception, Value};
     use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
+    use proptest::prelude::*;
     use std::time::Duration;
     use tracing::Level;
 
@@ -102,5 +103,80 @@ mod tests {
     #[test]
     fn a_timestamp_is_rfc_3339_in_utc_with_microseconds() {
         assert_eq!(timestamp(record().timestamp), "2023-11-14T22:13:20.000007Z");
+    }
+
+    fn value() -> impl Strategy<Value = crate::event::Value> {
+        use crate::event::Value;
+        prop_oneof![
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            any::<u64>().prop_map(Value::Uint),
+            any::<f64>().prop_map(Value::Float),
+            nasty().prop_map(Value::Text),
+        ]
+    }
+
+    /// Said again here, so that the code under test is not its own judge.
+    fn breaks(c: char) -> bool {
+        let separators = [
+            '\u{2028}', '\u{2029}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}',
+        ];
+        u32::from(c) < 0x20 || (0x7f..0xa0).contains(&u32::from(c)) || separators.contains(&c)
+    }
+
+    /// Any text, with a bias to what breaks lines, quotes and terminals.
+    fn nasty() -> impl Strategy<Value = String> {
+        let c = prop_oneof![
+            any::<char>(),
+            proptest::sample::select(vec![
+                '\n', '\r', '\t', '\0', '"', '\\', '{', '}', '=', ' ', '\u{1b}', '\u{7f}',
+                '\u{85}', '\u{9b}', '\u{2028}', '\u{2029}', '\u{202e}', '\u{2066}', '\u{feff}',
+            ]),
+        ];
+        proptest::collection::vec(c, 0..40).prop_map(|text| text.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn no_record_makes_more_than_one_line_or_invalid_json(
+            message in nasty(),
+            target in nasty(),
+            file in nasty(),
+            error in nasty(),
+            source in nasty(),
+            values in proptest::collection::vec(value(), 5),
+        ) {
+            // Names are constants of the program, but a program can write anything.
+            let names = ["plain", "level", "a\nb", "trace_id", "plain"];
+            let record = Record {
+                message: message.clone(),
+                target: &target,
+                file: Some(&file),
+                fields: names.into_iter().zip(values).collect(),
+                exception: Some(Exception {
+                    kind: Some("shop::Error"),
+                    message: error,
+                    sources: vec![source],
+                    stacktrace: None,
+                }),
+                ..record()
+            };
+            let process = Process {
+                service: message.clone(),
+                ..Process::default()
+            };
+            let mut json = Vec::new();
+            json::write(&mut json, &record, &process);
+            let json = String::from_utf8(json).unwrap();
+            prop_assert!(!json.chars().any(breaks), "{json:?}");
+            let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
+            prop_assert_eq!(parsed["message"].as_str(), Some(message.as_str()));
+            prop_assert_eq!(parsed["level"].as_str(), Some("ERROR"));
+
+            let mut pretty = Vec::new();
+            pretty::write(&mut pretty, &record, false);
+            let pretty = String::from_utf8(pretty).unwrap();
+            prop_assert!(!pretty.chars().any(breaks), "{pretty:?}");
+        }
     }
 }
