@@ -18,10 +18,10 @@ use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
     ConsoleMetrics, ConsoleProcessor, ConsoleSpans, CountedSpans, Destination, ExportRuntime,
-    Ledgers, Limited, log_exporter, metric_exporter, span_exporter,
+    Ledgers, Prepared, log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
-use crate::redaction::{RedactedSpans, Redaction, Redactor};
+use crate::redaction::{Redaction, Redactor};
 use crate::resource::{self, Identity};
 use crate::sampling::HeadSampler;
 use crate::settings::{Env, LogFormat, OtlpSettings, Settings, Source, summary};
@@ -159,7 +159,7 @@ impl Builder {
             // It may want to see a whole span before it decides.
             Some(sampler) => (sampler, None),
             None => {
-                let head = HeadSampler::new(settings.sampler.clone());
+                let head = HeadSampler::new(&settings.sampler);
                 (Box::new(head.for_sdk()), Some(head))
             }
         };
@@ -353,22 +353,19 @@ fn tracer_provider(
     if let Some(otlp) = &settings.traces {
         let ledger = Arc::clone(&ledgers.traces);
         let exporter = span_exporter(otlp, runtime, destination(otlp), Arc::clone(&ledger))?;
-        // Next to the exporter: whatever looks into values must see them whole.
-        let exporter = Limited::new(exporter, length);
         let batch = trace::BatchConfigBuilder::default()
             .with_max_queue_size(settings.spans.queue)
             .with_max_export_batch_size(settings.spans.batch)
             .with_scheduled_delay(settings.spans.delay)
             .build();
-        let exporter = RedactedSpans::new(exporter, Arc::clone(redactor));
+        let exporter = Prepared::new(exporter, Arc::clone(redactor), length);
         let processor = BatchSpanProcessor::builder(exporter)
             .with_batch_config(batch)
             .build();
         builder = builder.with_span_processor(CountedSpans::new(processor, ledger));
     }
     if settings.console.traces {
-        let exporter = Limited::new(ConsoleSpans, length);
-        let exporter = RedactedSpans::new(exporter, Arc::clone(redactor));
+        let exporter = Prepared::new(ConsoleSpans, Arc::clone(redactor), length);
         let stamps = settings.traces.is_none();
         builder = builder.with_span_processor(ConsoleProcessor::new(exporter, stamps));
     }

@@ -12,6 +12,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{Status, TraceContextExt};
 use tracing::Level;
 
+use crate::correlation::Correlation;
 use crate::event::{Exception, Record, Sinks, Value, trace_of};
 
 /// `exception.type` of a panic.
@@ -35,6 +36,7 @@ pub(crate) fn install_hook(sinks: &Arc<Sinks>) {
 fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
     let message = message(info).to_owned();
     let context = Context::current();
+    let correlation = context.get::<Correlation>().cloned();
     let thread = std::thread::current();
     let mut record = Record {
         timestamp: SystemTime::now(),
@@ -48,7 +50,11 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
             .metadata()
             .map(tracing::Metadata::name),
         trace: trace_of(&context),
-        correlation: context.get().cloned(),
+        known: correlation
+            .as_ref()
+            .map(Correlation::values)
+            .unwrap_or_default(),
+        correlation,
         message: message.clone(),
         fields: vec![(
             "thread.name",

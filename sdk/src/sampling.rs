@@ -18,6 +18,8 @@ use opentelemetry_sdk::trace::{
     IdGenerator, RandomIdGenerator, Sampler, SamplingDecision, SamplingResult, ShouldSample,
 };
 
+use crate::settings::SamplerSettings;
+
 /// Keeps at most so many new traces a second, whatever the load; children follow their
 /// parent.
 ///
@@ -135,16 +137,11 @@ pub(crate) struct HeadSampler {
 struct Kept;
 
 impl HeadSampler {
-    pub(crate) fn new(sampler: Sampler) -> Self {
-        let keeps_roots = match &sampler {
-            Sampler::AlwaysOn => true,
-            Sampler::ParentBased(root) => format!("{root:?}") == format!("{:?}", Sampler::AlwaysOn),
-            _ => false,
-        };
+    pub(crate) fn new(settings: &SamplerSettings) -> Self {
         Self {
-            sampler,
+            sampler: settings.sampler(),
             ids: RandomIdGenerator::default(),
-            keeps_roots,
+            keeps_roots: matches!(settings.root, Sampler::AlwaysOn),
         }
     }
 

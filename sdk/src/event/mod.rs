@@ -26,6 +26,7 @@ pub(crate) use otlp::OtlpLogs;
 pub(crate) use record::{Exception, Record, Value};
 pub(crate) use sentry::SentryErrors;
 
+use crate::correlation::Correlation;
 use crate::metrics::EventCounter;
 use crate::redaction::Redactor;
 use crate::span_layer::skipped_context;
@@ -114,6 +115,8 @@ where
             return;
         }
         let context = self.context(event, &ctx);
+        let correlation: Option<Correlation> =
+            context.as_ref().and_then(|context| context.get().cloned());
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         let mut record = Record {
@@ -126,7 +129,11 @@ where
             line: metadata.line(),
             span: ctx.event_span(event).map(|span| span.name()),
             trace: context.as_ref().and_then(trace_of),
-            correlation: context.as_ref().and_then(|context| context.get().cloned()),
+            known: correlation
+                .as_ref()
+                .map(Correlation::values)
+                .unwrap_or_default(),
+            correlation,
             message: String::new(),
             fields: Vec::new(),
             exception: None,

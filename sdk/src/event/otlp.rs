@@ -58,7 +58,7 @@ impl OtlpLogs {
             attributes.add("code.line.number", i64::from(line));
         }
         for (name, value) in record.promoted() {
-            attributes.add(name, AnyValue::String(value.into()));
+            attributes.add(name, AnyValue::String(Arc::clone(value).into()));
         }
         for (name, value) in &record.fields {
             attributes.add(Cow::Borrowed(*name), any_value(value));

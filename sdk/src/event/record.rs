@@ -10,7 +10,7 @@ use opentelemetry::trace::SpanContext;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
-use crate::correlation::{Correlation, PROMOTED};
+use crate::correlation::{Correlation, PROMOTED, Values};
 use crate::redaction::{REPLACEMENT, Redactor};
 use crate::typed_error;
 
@@ -25,8 +25,10 @@ pub(crate) struct Record<'a> {
     pub(crate) line: Option<u32>,
     pub(crate) span: Option<&'static str>,
     pub(crate) trace: Option<SpanContext>,
-    /// What is known of the request, and its breadcrumbs.
+    /// The request that it belongs to, which keeps breadcrumbs.
     pub(crate) correlation: Option<Correlation>,
+    /// What was known of the request at that moment, read once for all sinks.
+    pub(crate) known: Values,
     pub(crate) message: String,
     pub(crate) fields: Vec<(&'static str, Value)>,
     pub(crate) exception: Option<Exception>,
@@ -127,16 +129,12 @@ impl Record<'_> {
     }
 
     /// What is known of the request, by name, without what the record says itself.
-    pub(crate) fn promoted(&self) -> Vec<(&'static str, Arc<str>)> {
-        let Some(correlation) = &self.correlation else {
-            return Vec::new();
-        };
+    pub(crate) fn promoted(&self) -> impl Iterator<Item = (&'static str, &Arc<str>)> {
         PROMOTED
             .into_iter()
-            .zip(correlation.values())
+            .zip(&self.known)
+            .filter_map(|(name, value)| Some((name, value.as_ref()?)))
             .filter(|(name, _)| !self.fields.iter().any(|(field, _)| field == name))
-            .filter_map(|(name, value)| Some((name, value?)))
-            .collect()
     }
 
     pub(crate) fn visit(&mut self, event: &Event<'_>) {

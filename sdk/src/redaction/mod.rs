@@ -29,7 +29,6 @@ use keys::Keys;
 use scan::Triggers;
 
 pub(crate) use baggage::RedactedBaggage;
-pub(crate) use span::RedactedSpans;
 
 /// What stands where a secret was.
 pub(crate) const REPLACEMENT: &str = "[redacted]";

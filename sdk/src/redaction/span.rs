@@ -1,54 +1,16 @@
 //! Spans, on their way out: redacted by the thread that exports, not by the request.
 
 use std::borrow::Cow;
-use std::sync::Arc;
-use std::time::Duration;
 
 use opentelemetry::KeyValue;
 use opentelemetry::trace::{SpanContext, Status, TraceState};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{SpanData, SpanExporter};
+use opentelemetry_sdk::trace::SpanData;
 
 use super::Redactor;
 
-/// An exporter that is given spans without secrets.
-#[derive(Debug)]
-pub(crate) struct RedactedSpans<E> {
-    inner: E,
-    redactor: Arc<Redactor>,
-}
-
-impl<E> RedactedSpans<E> {
-    pub(crate) fn new(inner: E, redactor: Arc<Redactor>) -> Self {
-        Self { inner, redactor }
-    }
-}
-
-impl<E: SpanExporter> SpanExporter for RedactedSpans<E> {
-    async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        for span in &mut batch {
-            self.redactor.span(span);
-        }
-        self.inner.export(batch).await
-    }
-
-    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
-        self.inner.shutdown_with_timeout(timeout)
-    }
-
-    fn force_flush(&self) -> OTelSdkResult {
-        self.inner.force_flush()
-    }
-
-    fn set_resource(&mut self, resource: &Resource) {
-        self.inner.set_resource(resource);
-    }
-}
-
 impl Redactor {
     /// Every text of a span that is not the program's own.
-    pub(super) fn span(&self, span: &mut SpanData) {
+    pub(crate) fn span(&self, span: &mut SpanData) {
         self.name(&mut span.name);
         self.attributes(&mut span.attributes);
         self.trace_state(&mut span.span_context);

@@ -23,7 +23,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
-use opentelemetry_sdk::trace::Sampler;
 
 pub(crate) use batch::{BatchSettings, ReaderSettings};
 pub(crate) use env::Env;
@@ -31,6 +30,7 @@ pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
 pub(crate) use propagators::PropagatorName;
+pub(crate) use sampler::SamplerSettings;
 pub(crate) use sentry::SentrySettings;
 pub use setting::{Setting, Source};
 pub(crate) use signals::ConsoleSettings;
@@ -79,7 +79,7 @@ pub(crate) struct Settings {
     pub(crate) reader: ReaderSettings,
     pub(crate) temporality: Temporality,
     pub(crate) limits: LimitSettings,
-    pub(crate) sampler: Sampler,
+    pub(crate) sampler: SamplerSettings,
     pub(crate) propagators: Vec<PropagatorName>,
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) sentry: Option<SentrySettings>,

@@ -8,8 +8,26 @@ use super::env::Env;
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 const EXPECTED: &str = "always_on, always_off or traceidratio, each also with parentbased_ before; jaeger_remote and xray need a service to ask, which throughline does not";
 
-/// The sampler that the environment asks for. A parent's decision is followed by default.
-pub(super) fn sampler(env: &Env<'_>) -> Sampler {
+/// The sampler that the environment asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct SamplerSettings {
+    /// Decides traces that begin here.
+    pub(crate) root: Sampler,
+    /// Whether a parent's decision is followed, which is the default.
+    pub(crate) parent_based: bool,
+}
+
+impl SamplerSettings {
+    pub(crate) fn sampler(&self) -> Sampler {
+        if self.parent_based {
+            Sampler::ParentBased(Box::new(self.root.clone()))
+        } else {
+            self.root.clone()
+        }
+    }
+}
+
+pub(super) fn sampler(env: &Env<'_>) -> SamplerSettings {
     let word = env.resolve(
         &["OTEL_TRACES_SAMPLER"],
         "parentbased_always_on",
@@ -31,11 +49,7 @@ pub(super) fn sampler(env: &Env<'_>) -> Sampler {
             "{ARGUMENT} has no effect: {word} takes no argument"
         ));
     }
-    if parent_based {
-        Sampler::ParentBased(Box::new(root))
-    } else {
-        root
-    }
+    SamplerSettings { root, parent_based }
 }
 
 fn known(text: &str) -> Option<&'static str> {
@@ -70,7 +84,10 @@ mod tests {
             _ => Some(argument.to_owned()),
         };
         let env = Env::new(&lookup);
-        (format!("{:?}", sampler(&env)), env.take_warnings())
+        (
+            format!("{:?}", sampler(&env).sampler()),
+            env.take_warnings(),
+        )
     }
 
     #[test]

@@ -76,10 +76,9 @@ pub struct CapturedLog {
 
 impl CapturedLog {
     pub(super) fn of(record: &Record<'_>) -> Self {
-        let promoted = record.promoted();
-        let promoted = promoted
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.to_string()));
+        let promoted = record
+            .promoted()
+            .map(|(name, value)| (name.to_owned(), value.to_string()));
         let fields = record
             .fields
             .iter()

@@ -76,10 +76,8 @@ fn entries(
         map.serialize_entry("trace_id", &ids.trace_id().to_string())?;
         map.serialize_entry("span_id", &ids.span_id().to_string())?;
     }
-    if let Some(correlation) = &record.correlation {
-        for (key, value) in PROMOTED_KEYS.into_iter().zip(correlation.values()) {
-            optional(&mut map, key, value.as_deref())?;
-        }
+    for (key, value) in PROMOTED_KEYS.into_iter().zip(&record.known) {
+        optional(&mut map, key, value.as_deref())?;
     }
     optional(&mut map, "event", record.name)?;
     for (index, (name, value)) in record.fields.iter().enumerate() {

@@ -85,6 +85,7 @@ mod tests {
                 TraceState::default(),
             )),
             correlation: None,
+            known: Default::default(),
             message: "no\nstock".to_owned(),
             fields: vec![
                 ("order.id", Value::Int(7)),

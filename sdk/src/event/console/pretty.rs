@@ -29,7 +29,7 @@ pub(super) fn write(out: &mut Vec<u8>, record: &Record<'_>, colour: bool) {
     }
     let _ = write!(out, ": {}", one_line(&record.message));
     for (name, value) in record.promoted() {
-        let _ = write!(out, " {key}{name}{key:#}={}", quoted(&value));
+        let _ = write!(out, " {key}{name}{key:#}={}", quoted(value));
     }
     for (name, value) in &record.fields {
         let _ = write!(out, " {key}{}{key:#}=", one_line(name));

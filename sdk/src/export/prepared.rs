@@ -1,5 +1,6 @@
-//! Value-length limits for spans, on the export thread rather than in the request.
+//! Spans made ready to leave, on the export thread rather than in the request.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
@@ -7,24 +8,32 @@ use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
 use crate::limits::cut_span;
+use crate::redaction::Redactor;
 
-/// An exporter that is given no value longer than the limit.
+/// An exporter that is given no secret, and no value longer than the limit.
 #[derive(Debug)]
-pub(crate) struct Limited<E> {
+pub(crate) struct Prepared<E> {
     inner: E,
+    redactor: Arc<Redactor>,
     length: Option<usize>,
 }
 
-impl<E> Limited<E> {
-    pub(crate) fn new(inner: E, length: Option<usize>) -> Self {
-        Self { inner, length }
+impl<E> Prepared<E> {
+    pub(crate) fn new(inner: E, redactor: Arc<Redactor>, length: Option<usize>) -> Self {
+        Self {
+            inner,
+            redactor,
+            length,
+        }
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Limited<E> {
+impl<E: SpanExporter> SpanExporter for Prepared<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
-        if let Some(length) = self.length {
-            for span in &mut batch {
+        for span in &mut batch {
+            // In this order: half a secret is one that nobody recognises.
+            self.redactor.span(span);
+            if let Some(length) = self.length {
                 cut_span(span, length);
             }
         }
