@@ -1,14 +1,10 @@
 //! `OTEL_PROPAGATORS`, through the global propagator that every library uses.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::{BTreeSet, HashMap};
 
+use crate::support::in_child;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue, baggage::BaggageExt, global};
-use support::in_child;
 use throughline::reexport::opentelemetry;
 
 const TRACE: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;

@@ -1,11 +1,7 @@
 //! User, session and request: on everything of the same request, from the moment that they
 //! are known, and on nothing of another's.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
-use support::{received_by, text};
+use crate::support::{received_by, text};
 use throughline::context;
 use throughline_receiver::proto::common::v1::KeyValue;
 use throughline_receiver::{Attributes, Receiver};

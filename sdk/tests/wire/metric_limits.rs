@@ -1,18 +1,12 @@
 //! What the registry holds under load: the cap on series, its memory, and exact sums.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/readings.rs"]
-mod readings;
-mod support;
-
 use std::time::Duration;
 
-use readings::{
+use crate::support::readings::{
     attribute, exports, free_port, histograms, is_overflow, numbers, scrape_text, scraped, total,
     value,
 };
-use support::received_by;
+use crate::support::received_by;
 
 #[test]
 fn a_flood_of_label_sets_ends_in_a_visible_overflow_on_both_sides() {

@@ -1,13 +1,9 @@
 //! What reaches Sentry: envelopes, decoded.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::intake::Intake;
+use crate::support::{in_child, is_child};
 use axum::http::StatusCode;
 use serde_json::Value;
-use support::intake::Intake;
-use support::{in_child, is_child};
 use tracing::Instrument;
 
 fn reported(test: &str, more: &[(&str, &str)], body: fn()) -> Vec<Value> {
@@ -117,9 +113,9 @@ fn an_event_brings_its_own_requests_user_and_breadcrumbs() {
         .unwrap()
         .last()
         .unwrap();
-    assert_eq!(outermost["type"], "sentry::CheckoutError");
-    assert_eq!(event["fingerprint"][0], "sentry");
-    assert_eq!(event["fingerprint"][1], "sentry::CheckoutError");
+    assert_eq!(outermost["type"], "wire::sentry::CheckoutError");
+    assert_eq!(event["fingerprint"][0], "wire::sentry");
+    assert_eq!(event["fingerprint"][1], "wire::sentry::CheckoutError");
 }
 
 #[test]

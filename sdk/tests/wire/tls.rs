@@ -1,18 +1,14 @@
 //! Certificates: the receiver behind TLS, by both protocols.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::support::pki::Pki;
+use crate::support::{Outcome, PROTOCOLS, in_child, is_child, received_by};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use support::pki::Pki;
-use support::{Outcome, PROTOCOLS, in_child, is_child, received_by};
 use throughline::InitError;
 use throughline_receiver::Receiver;
 use tokio::net::{TcpListener, TcpStream};

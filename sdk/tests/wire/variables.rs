@@ -2,14 +2,10 @@
 //! and `Telemetry::settings()` says so. What a decision then does is tested by subject:
 //! `settings`, `limits`, `propagation`, `tls`, `resource`, `metrics`, `sentry`.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::BTreeSet;
 
-use support::pki::Pki;
-use support::{in_child, is_child};
+use crate::support::pki::Pki;
+use crate::support::{in_child, is_child};
 use throughline::{Setting, Source, Support, VARIABLES};
 
 /// A variable, a value that is not the default, the setting that it decides, and how that

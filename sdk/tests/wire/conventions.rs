@@ -1,12 +1,10 @@
 //! `docs/conventions.md` and the code say the same.
 
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 
 use throughline::{Support, VARIABLES};
 
-const DOCUMENT: &str = include_str!("../../docs/conventions.md");
+const DOCUMENT: &str = include_str!("../../../docs/conventions.md");
 
 /// The text of a section, from its heading to the next of the same depth.
 fn section(heading: &str) -> &'static str {

@@ -1,12 +1,8 @@
 //! Start and end, from wherever a service may do it.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::{PROTOCOLS, in_child, received_by};
+use crate::support::{PROTOCOLS, in_child, received_by};
 use throughline::{InitError, Telemetry};
 use tokio::runtime::{Builder, Runtime};
 

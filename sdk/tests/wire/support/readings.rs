@@ -1,7 +1,5 @@
 //! What was measured, as numbers, off the wire and off the Prometheus endpoint.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
-
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
@@ -101,5 +99,5 @@ pub fn is_overflow(attributes: &[KeyValue]) -> bool {
 
 pub fn attribute(attributes: &[KeyValue], key: &str) -> Option<String> {
     let found = attributes.iter().find(|attribute| attribute.key == key)?;
-    Some(super::support::text(found.value.as_ref()?.value.as_ref()))
+    Some(super::text(found.value.as_ref()?.value.as_ref()))
 }

@@ -1,12 +1,8 @@
 //! What leaves the process is no larger than the limits say.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::received_by;
 use opentelemetry::trace::{Span, SpanContext, SpanId, TraceFlags, TraceId, Tracer};
 use opentelemetry::{Array, KeyValue, StringValue, Value, global};
-use support::received_by;
 use throughline::reexport::opentelemetry;
 use throughline_receiver::{Attributes, Receiver};
 

@@ -1,13 +1,9 @@
 //! What is read of the process and of its Tokio runtime, by OTLP and by the endpoint.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/readings.rs"]
-mod readings;
-mod support;
-
-use readings::{attribute, exports, free_port, numbers, scrape_text, scraped, total, value};
-use support::received_by;
+use crate::support::readings::{
+    attribute, exports, free_port, numbers, scrape_text, scraped, total, value,
+};
+use crate::support::received_by;
 use throughline_receiver::proto::metrics::v1::metric::Data;
 
 /// How long this thread has run: on a busy machine that is less than what the clock says.

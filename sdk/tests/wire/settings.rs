@@ -1,14 +1,10 @@
 //! What the environment decides, seen from outside.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use support::{PROTOCOLS, in_child, is_child, received_by, text};
+use crate::support::{PROTOCOLS, in_child, is_child, received_by, text};
 use throughline::InitError;
 use throughline_receiver::Receiver;
 

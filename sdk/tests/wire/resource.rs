@@ -1,11 +1,7 @@
 //! Who emits, as the receiver sees it.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{received_by, text};
 use opentelemetry::KeyValue;
-use support::{received_by, text};
 use throughline::reexport::opentelemetry;
 use throughline_receiver::Receiver;
 

@@ -1,19 +1,15 @@
 //! What left the process holds no secret: each is put wherever a service could put one, and
 //! looked for in every byte. What only looks like a secret arrives as it was.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::HashMap;
 use std::error::Error;
 
+use crate::support::intake::Intake;
+use crate::support::{self, in_child, is_child};
 use axum::http::StatusCode;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::{KeyValue, global};
 use sentry_core::protocol::{Breadcrumb, Context, Event, Frame, Request, Stacktrace, User};
-use support::intake::Intake;
-use support::{in_child, is_child};
 use throughline::Redaction;
 use throughline_receiver::{Attributes, Receiver};
 use tracing_opentelemetry::OpenTelemetrySpanExt;

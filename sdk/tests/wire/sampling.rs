@@ -1,14 +1,10 @@
 //! Sampling: decided early, once for a whole trace, and never at the price of a record.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::collections::HashMap;
 
+use crate::support::received_by;
 use opentelemetry::global;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
-use support::received_by;
 use tracing::{Instrument, error, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 

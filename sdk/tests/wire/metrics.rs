@@ -1,19 +1,13 @@
 //! The `metrics` facade by OTLP and at the Prometheus endpoint: the same numbers.
 
-#![allow(clippy::unwrap_used)]
-
-#[path = "support/readings.rs"]
-mod readings;
-mod support;
-
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use readings::{
+use crate::support::readings::{
     CUMULATIVE, DELTA, exports, free_port, histograms, numbers, scrape, scrape_text, scraped,
     temporality, total, value,
 };
-use support::{in_child, received_by};
+use crate::support::{in_child, received_by};
 use throughline_receiver::proto::metrics::v1::metric::Data;
 
 #[test]

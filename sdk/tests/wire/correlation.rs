@@ -1,15 +1,11 @@
 //! What left the process, decoded: every signal carries the same ids, whatever the event's
 //! way to its span.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
 use std::error::Error;
 use std::time::Duration;
 
-use support::text;
-use support::{PROTOCOLS, received_by};
+use crate::support::text;
+use crate::support::{PROTOCOLS, received_by};
 use throughline_receiver::proto::common::v1::any_value::Value;
 use throughline_receiver::proto::logs::v1::LogRecord;
 use throughline_receiver::proto::trace::v1::Span;
@@ -270,7 +266,7 @@ fn an_error_given_by_its_type_tells_it_exactly() {
     let record = log(&logs, "it went wrong");
     assert_eq!(
         text(record.attribute("exception.type")),
-        "correlation::CheckoutError"
+        "wire::correlation::CheckoutError"
     );
     assert_eq!(
         text(record.attribute("exception.message")),
@@ -288,7 +284,7 @@ fn an_error_given_by_its_type_tells_it_exactly() {
     assert_eq!(record.attribute("error"), None, "told once");
     assert_eq!(
         outcome.lines()[0]["exception"]["type"],
-        "correlation::CheckoutError"
+        "wire::correlation::CheckoutError"
     );
 }
 

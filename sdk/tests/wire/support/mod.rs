@@ -1,13 +1,15 @@
 //! Telemetry is global to a process and is set up by its environment, so each case runs in
 //! a process of its own: the test binary again, told to run that one test as its child.
 
-// Each test binary uses a part of this, and none exports it.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+// Each set of features uses a part of this, and nothing exports it.
+#![allow(dead_code, unreachable_pub)]
 
 pub mod intake;
 pub mod pki;
+pub mod readings;
 
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use throughline_receiver::Receiver;
 use throughline_receiver::proto::common::v1::any_value::Value;
@@ -54,8 +56,8 @@ impl Outcome {
 
 /// Runs `body` in a child process with these variables and no others of telemetry's.
 ///
-/// `test` is the name of the calling test: in the child the same call runs the body and
-/// ends the process.
+/// `test` is the name of the calling test, without its module: in the child the same call runs
+/// the body and ends the process.
 pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> Outcome {
     if std::env::var(CHILD).is_ok_and(|child| child == test) {
         body();
@@ -63,7 +65,7 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
     }
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args([test, "--exact", "--nocapture", "--test-threads=1"])
+        .args([path(test), "--exact", "--nocapture", "--test-threads=1"])
         .stdin(Stdio::null());
     for (variable, _) in std::env::vars() {
         let telemetrys = [
@@ -96,6 +98,29 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         outcome.stdout, outcome.stderr
     );
     outcome
+}
+
+/// The test's name with its modules, as the harness lists it. A name that it does not know
+/// would run no test at all, which counts as a success.
+fn path(test: &str) -> &'static str {
+    static LISTED: OnceLock<Vec<String>> = OnceLock::new();
+    let listed = LISTED.get_or_init(|| {
+        let listing = Command::new(std::env::current_exe().unwrap())
+            .args(["--list", "--format=terse"])
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(listing.stdout).unwrap();
+        let tests = lines.lines().filter_map(|line| line.strip_suffix(": test"));
+        tests.map(str::to_owned).collect()
+    });
+    let mut named = listed
+        .iter()
+        .filter(|path| path.rsplit("::").next() == Some(test));
+    match (named.next(), named.next()) {
+        (Some(path), None) => path,
+        (None, _) => panic!("there is no test {test}"),
+        (Some(one), Some(other)) => panic!("{one} and {other} need names of their own"),
+    }
 }
 
 pub fn is_child(test: &str) -> bool {

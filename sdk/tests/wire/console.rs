@@ -1,11 +1,7 @@
 //! `console` among a signal's exporters.
 
-#![allow(clippy::unwrap_used)]
-
-mod support;
-
+use crate::support::{Outcome, in_child, received_by};
 use serde_json::Value;
-use support::{Outcome, in_child, received_by};
 
 fn emit() {
     let telemetry = throughline::init("console").unwrap();
