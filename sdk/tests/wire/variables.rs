@@ -128,6 +128,7 @@ const GENERAL: &[Case] = &[
     ("SENTRY_ENVIRONMENT", "staging", "", ""),
     ("RUST_LOG", "info,shop=debug", "", ""),
     ("THROUGHLINE_LOG_FORMAT", "JSON", "", "json"),
+    ("THROUGHLINE_MEMORY_BUDGET_BYTES", "1048576", "", ""),
     ("THROUGHLINE_SHUTDOWN_MS", "250", "", ""),
 ];
 
