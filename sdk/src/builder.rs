@@ -15,8 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, ExportRuntime, Ledgers, LogStage, Outlet,
-    Prepared, SpanPipeline, SpanStage, Waiting,
+    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, Ending, ExportRuntime, Ledgers, LogStage,
+    Outlet, Prepared, SpanPipeline, SpanStage, Waiting,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{Redaction, Redactor};
@@ -141,9 +141,11 @@ impl Builder {
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
+        let ending = Ending::default();
         let outlet = Outlet {
             runtime: &runtime,
             ledgers: &ledgers,
+            ending: &ending,
             resource: &resource,
         };
         let spans = settings.traces.as_ref().map(|otlp| {
@@ -229,6 +231,7 @@ impl Builder {
                 records,
                 sentry: errors,
                 ledgers,
+                ending,
                 runtime: Some(runtime),
             }),
             filter: handle,
