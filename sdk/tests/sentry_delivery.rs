@@ -1,0 +1,154 @@
+//! Which errors reach Sentry, and what is said of the others.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use axum::http::StatusCode;
+use support::intake::Intake;
+use support::{Outcome, in_child, is_child};
+use throughline::{DropReason, ShutdownReport};
+
+/// The server, and what the child left behind that reported to it.
+fn reported(
+    test: &str,
+    answer: (StatusCode, Option<(&'static str, &'static str)>),
+    more: &[(&str, &str)],
+    body: fn(),
+) -> (Intake, Outcome) {
+    if is_child(test) {
+        in_child(test, &[], body);
+    }
+    let intake = Intake::answering(answer.0, answer.1);
+    let mut variables = vec![
+        ("SENTRY_DSN", intake.dsn.as_str()),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    variables.extend(more);
+    let outcome = in_child(test, &variables, body);
+    (intake, outcome)
+}
+
+const ACCEPTED: (StatusCode, Option<(&str, &str)>) = (StatusCode::OK, None);
+
+fn fail(times: usize) -> ShutdownReport {
+    let telemetry = throughline::init("shop").unwrap();
+    for number in 0..times {
+        tracing::error!(number, "it went wrong");
+    }
+    telemetry.shutdown()
+}
+
+#[test]
+fn what_is_not_sampled_is_logged_and_no_loss() {
+    let test = "what_is_not_sampled_is_logged_and_no_loss";
+    let variables = [("SENTRY_SAMPLE_RATE", "0")];
+    let (intake, outcome) = reported(test, ACCEPTED, &variables, || {
+        let report = fail(3);
+        assert_eq!(report.errors.emitted, 0, "{report}");
+        assert!(report.is_lossless(), "{report}");
+    });
+    assert_eq!(intake.requests().len(), 0);
+    let logged = outcome.lines();
+    let logged = logged.iter().filter(|line| line["level"] == "ERROR");
+    assert_eq!(logged.count(), 3);
+}
+
+#[test]
+fn a_share_is_sent_and_the_server_told_of_the_rest() {
+    const TIMES: usize = 200;
+    let test = "a_share_is_sent_and_the_server_told_of_the_rest";
+    let variables = [("SENTRY_SAMPLE_RATE", "0.5")];
+    let (intake, outcome) = reported(test, ACCEPTED, &variables, || {
+        let report = fail(TIMES);
+        assert_eq!(report.errors.delivered, report.errors.emitted, "{report}");
+        println!("{{\"delivered\":{}}}", report.errors.delivered);
+    });
+    let lines = outcome.lines();
+    let delivered = lines.last().unwrap()["delivered"].as_u64().unwrap();
+    let arrived = intake.events().len();
+    assert_eq!(arrived as u64, delivered);
+    // Seven standard deviations to each side.
+    assert!((50..150).contains(&arrived), "{arrived}");
+    let mut unsent = 0;
+    for report in intake.items("client_report") {
+        for discarded in report["discarded_events"].as_array().unwrap() {
+            assert_eq!(discarded["reason"], "sample_rate", "{report}");
+            unsent += discarded["quantity"].as_u64().unwrap();
+        }
+    }
+    // Those after the last that was sent are not told.
+    let left = TIMES as u64 - delivered - unsent;
+    assert!(unsent > 0 && left < 50, "{unsent}, {left}");
+}
+
+#[test]
+fn a_share_that_is_none_warns_and_everything_is_sent() {
+    let test = "a_share_that_is_none_warns_and_everything_is_sent";
+    let variables = [("SENTRY_SAMPLE_RATE", "half")];
+    let (intake, outcome) = reported(test, ACCEPTED, &variables, || {
+        fail(3);
+    });
+    assert_eq!(intake.events().len(), 3);
+    let said = outcome.diagnostics();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("SENTRY_SAMPLE_RATE=\"half\"") && said[0].contains("1 is used"));
+}
+
+#[test]
+fn a_server_that_refuses_for_a_while_is_left_alone() {
+    let test = "a_server_that_refuses_for_a_while_is_left_alone";
+    let answer = (StatusCode::TOO_MANY_REQUESTS, Some(("retry-after", "3600")));
+    let (intake, outcome) = reported(test, answer, &[], || {
+        let report = fail(3);
+        assert_eq!((report.errors.emitted, report.errors.delivered), (3, 0));
+        assert_eq!(report.errors.dropped[&DropReason::ExportFailed], 3);
+    });
+    assert_eq!(intake.requests().len(), 1);
+    let said = outcome.diagnostics();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].contains("429"), "{said:?}");
+}
+
+#[test]
+fn a_limit_comes_with_an_answer_that_accepts() {
+    let test = "a_limit_comes_with_an_answer_that_accepts";
+    let header = ("x-sentry-rate-limits", "3600:default;error:organization");
+    let (intake, _) = reported(test, (StatusCode::OK, Some(header)), &[], || {
+        let report = fail(3);
+        assert_eq!((report.errors.emitted, report.errors.delivered), (3, 1));
+        assert_eq!(report.errors.dropped_total(), 2);
+    });
+    assert_eq!(intake.events().len(), 1);
+}
+
+#[test]
+fn a_limit_on_something_else_holds_no_error_back() {
+    let test = "a_limit_on_something_else_holds_no_error_back";
+    let header = ("x-sentry-rate-limits", "3600:transaction;session:key");
+    let (intake, _) = reported(test, (StatusCode::OK, Some(header)), &[], || {
+        assert_eq!(fail(3).errors.delivered, 3);
+    });
+    assert_eq!(intake.events().len(), 3);
+}
+
+#[test]
+fn what_becomes_of_each_event_is_said_on_request() {
+    let test = "what_becomes_of_each_event_is_said_on_request";
+    let variables = [("SENTRY_DEBUG", "true")];
+    let answer = (StatusCode::FORBIDDEN, None);
+    let (intake, outcome) = reported(test, answer, &variables, || {
+        fail(2);
+    });
+    let said = outcome.diagnostics();
+    for event in intake.events() {
+        let id = event["event_id"].as_str().unwrap();
+        let expected = format!("Sentry event {id}: it answered 403");
+        let found = said.iter().any(|line| line.contains(&expected));
+        assert!(found, "{expected} is not in {said:#?}");
+    }
+    // The client's own words.
+    assert!(outcome.stderr.contains("[sentry] "), "{}", outcome.stderr);
+}
