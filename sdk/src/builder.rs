@@ -396,6 +396,7 @@ pub(crate) fn install_subscriber(
         .with(layers)
         .with(filter)
         .with(spans)
+        .with(sinks.sentry.as_ref().map(|_| sentry::SpanFields))
         .with(EventLayer::new(Arc::clone(sinks)))
         .try_init()
         .map_err(|_| InitError::GlobalTaken {

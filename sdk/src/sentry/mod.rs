@@ -1,6 +1,8 @@
 //! The Sentry client: built only where `SENTRY_DSN` is set, on our own transport.
 
 mod rate_limits;
+mod request;
+mod span_fields;
 mod transport;
 
 use std::borrow::Cow;
@@ -19,6 +21,8 @@ use crate::resource;
 use crate::settings::SentrySettings;
 use transport::Transports;
 
+pub(crate) use request::describe;
+pub(crate) use span_fields::{Origin, SpanFields};
 
 /// Builds the client and makes it the process's own, so that the service's direct
 /// `sentry::` calls use it too.
