@@ -40,6 +40,7 @@ pub struct Builder {
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
+    pub(crate) sentry_ignore: sentry::SentryIgnore,
 }
 
 impl Builder {
@@ -55,6 +56,7 @@ impl Builder {
             sampler: None,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
+            sentry_ignore: sentry::SentryIgnore::default(),
         }
     }
 
@@ -180,7 +182,9 @@ impl Builder {
             otlp: loggers.as_ref().map(|provider| {
                 OtlpLogs::new(provider, Arc::clone(&ledgers.logs), settings.limits)
             }),
-            sentry: errors.clone().map(SentryErrors::new),
+            sentry: errors
+                .clone()
+                .map(|client| SentryErrors::new(client, self.sentry_ignore)),
             events: (!settings.disabled)
                 .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
             capture: None,

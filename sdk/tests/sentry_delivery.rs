@@ -7,7 +7,7 @@ mod support;
 use axum::http::StatusCode;
 use support::intake::Intake;
 use support::{Outcome, in_child, is_child};
-use throughline::{DropReason, ShutdownReport};
+use throughline::{DropReason, SentryIgnore, ShutdownReport};
 
 /// The server, and what the child left behind that reported to it.
 fn reported(
@@ -132,6 +132,52 @@ fn a_limit_on_something_else_holds_no_error_back() {
         assert_eq!(fail(3).errors.delivered, 3);
     });
     assert_eq!(intake.events().len(), 3);
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the client went away")]
+struct Disconnected;
+
+#[derive(Debug, thiserror::Error)]
+#[error("no stock")]
+struct NoStock;
+
+#[test]
+fn what_is_ignored_is_logged_and_no_event() {
+    let test = "what_is_ignored_is_logged_and_no_event";
+    let (intake, outcome) = reported(test, ACCEPTED, &[], || {
+        let ignore = SentryIgnore::default()
+            .error::<Disconnected>()
+            .event("auth.login.failed")
+            .target("hyper");
+        let telemetry = throughline::builder("shop")
+            .sentry_ignore(ignore)
+            .init()
+            .unwrap();
+        tracing::info_span!("request").in_scope(|| {
+            tracing::error!(error = throughline::error(&Disconnected), "ignored by type");
+            tracing::error!(name: "auth.login.failed", "ignored by name");
+            tracing::error!(target: "hyper::server", "ignored by target");
+            tracing::error!(error = throughline::error(&NoStock), "another type");
+            tracing::error!(name: "auth.logout.failed", "another name");
+            tracing::error!(target: "hyper_util", "another target");
+        });
+        let report = telemetry.shutdown();
+        assert_eq!((report.errors.emitted, report.errors.delivered), (3, 3));
+    });
+    let events = intake.events();
+    let messages: Vec<_> = events.iter().map(|event| &event["message"]).collect();
+    assert_eq!(messages, ["another type", "another name", "another target"]);
+    let logged = outcome.lines();
+    let logged = logged.iter().filter(|line| line["level"] == "ERROR");
+    assert_eq!(logged.count(), 6);
+    // It is part of the story of what follows.
+    let crumbs = events[0]["breadcrumbs"]["values"].as_array().unwrap();
+    let crumbs: Vec<_> = crumbs.iter().map(|crumb| &crumb["message"]).collect();
+    assert_eq!(
+        crumbs,
+        ["ignored by type", "ignored by name", "ignored by target"]
+    );
 }
 
 #[test]

@@ -13,23 +13,24 @@ use sentry_core::types::Uuid;
 use tracing::Level;
 
 use super::record::{Exception, Record, Value};
-use crate::sentry::{self, Origin};
+use crate::sentry::{self, Origin, SentryIgnore};
 
 #[derive(Debug)]
 pub(crate) struct SentryErrors {
     client: Arc<Client>,
+    ignore: SentryIgnore,
 }
 
 impl SentryErrors {
-    pub(crate) fn new(client: Arc<Client>) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Arc<Client>, ignore: SentryIgnore) -> Self {
+        Self { client, ignore }
     }
 
     /// An ERROR, or what is critical at any level, becomes an event; that and the levels
     /// down to INFO leave a breadcrumb for the request's next event. Where it came from is
     /// looked up for an event alone.
     pub(crate) fn emit(&self, record: &Record<'_>, origin: impl FnOnce() -> Option<Origin>) {
-        if record.level == Level::ERROR || record.is_critical() {
+        if (record.level == Level::ERROR || record.is_critical()) && !self.ignores(record) {
             self.capture(record, origin());
         }
         if record.level <= Level::INFO
@@ -37,6 +38,11 @@ impl SentryErrors {
         {
             correlation.leave(breadcrumb(record));
         }
+    }
+
+    fn ignores(&self, record: &Record<'_>) -> bool {
+        let error = record.exception.as_ref().and_then(|error| error.kind);
+        self.ignore.matches(error, record.name, record.target)
     }
 
     fn capture(&self, record: &Record<'_>, origin: Option<Origin>) {

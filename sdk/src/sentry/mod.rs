@@ -1,5 +1,6 @@
 //! The Sentry client: built only where `SENTRY_DSN` is set, on our own transport.
 
+mod ignore;
 mod rate_limits;
 mod request;
 mod span_fields;
@@ -21,6 +22,7 @@ use crate::resource;
 use crate::settings::SentrySettings;
 use transport::Transports;
 
+pub use ignore::SentryIgnore;
 pub(crate) use request::describe;
 pub(crate) use span_fields::{Origin, SpanFields};
 
