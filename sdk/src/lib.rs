@@ -3,6 +3,7 @@
 
 mod builder;
 pub mod context;
+pub mod conventions;
 mod correlation;
 mod diagnostics;
 mod error;
