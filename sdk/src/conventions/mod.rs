@@ -54,8 +54,8 @@ impl fmt::Display for System {
     }
 }
 
-/// What one of the five systems called it: a log file, an event, a field, or the text that
-/// its line begins with where it had no name.
+/// What one of the five systems called it: a log file, an event, a field, or the words of a
+/// line or of its description where it had no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Former {

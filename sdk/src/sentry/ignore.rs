@@ -16,7 +16,7 @@ pub struct SentryIgnore {
 }
 
 impl SentryIgnore {
-    /// Records of an error of exactly this type, as told by [`error`](crate::error). A
+    /// Records of an error of exactly this type, as told by [`error`](crate::error()). A
     /// `dyn Error` does not know its type, and neither does a source in a chain: name the
     /// type that is logged.
     pub fn error<E: Error + 'static>(mut self) -> Self {
