@@ -38,6 +38,7 @@ pub struct Builder {
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
+    pub(crate) sentry_ignore: sentry::SentryIgnore,
 }
 
 impl Builder {
@@ -53,6 +54,7 @@ impl Builder {
             sampler: None,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
+            sentry_ignore: sentry::SentryIgnore::default(),
         }
     }
 
@@ -198,7 +200,9 @@ impl Builder {
             otlp: records
                 .as_ref()
                 .map(|records| OtlpLogs::new(LogStage::new(records), settings.limits)),
-            sentry: errors.clone().map(SentryErrors::new),
+            sentry: errors
+                .clone()
+                .map(|client| SentryErrors::new(client, self.sentry_ignore)),
             events: (!settings.disabled)
                 .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
             capture: None,
@@ -361,6 +365,7 @@ pub(crate) fn install_subscriber(
         .with(layers)
         .with(filter)
         .with(spans)
+        .with(sinks.sentry.as_ref().map(|_| sentry::SpanFields))
         .with(EventLayer::new(Arc::clone(sinks)))
         .try_init()
         .map_err(|_| InitError::GlobalTaken {

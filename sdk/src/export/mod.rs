@@ -22,7 +22,7 @@ mod sender;
 mod spans;
 mod transport;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Reply};
 pub(crate) use console::{ConsoleMetrics, ConsoleProcessor, ConsoleSpans};
 pub(crate) use destination::Destination;
 pub(crate) use encode::{LogWriter, Scalar};
