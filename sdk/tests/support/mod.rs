@@ -4,6 +4,8 @@
 // Each test binary uses a part of this, and none exports it.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+pub mod child;
+pub mod faulty;
 pub mod intake;
 pub mod pki;
 
@@ -61,6 +63,25 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         body();
         std::process::exit(0);
     }
+    let output = command(test)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let outcome = Outcome {
+        success: output.status.success(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(
+        outcome.success,
+        "the child failed:\n{}\n{}",
+        outcome.stdout, outcome.stderr
+    );
+    outcome
+}
+
+/// This binary again, to run that one test as its child, without a variable of telemetry's.
+fn command(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
@@ -79,23 +100,8 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
             command.env_remove(variable);
         }
     }
-    let output = command
-        .env(CHILD, test)
-        .env("RUST_BACKTRACE", "0")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let outcome = Outcome {
-        success: output.status.success(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
-    assert!(
-        outcome.success,
-        "the child failed:\n{}\n{}",
-        outcome.stdout, outcome.stderr
-    );
-    outcome
+    command.env(CHILD, test).env("RUST_BACKTRACE", "0");
+    command
 }
 
 pub fn is_child(test: &str) -> bool {
