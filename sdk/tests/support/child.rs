@@ -206,11 +206,7 @@ pub fn say_report(report: &ShutdownReport) {
             .collect();
         serde_json::json!([delivery.emitted, delivery.delivered, dropped])
     };
-    let report = serde_json::json!([
-        books(&report.traces),
-        books(&report.logs),
-        report.timed_out
-    ]);
+    let report = serde_json::json!([books(&report.traces), books(&report.logs), report.timed_out]);
     say(&format!("report {report}"));
 }
 

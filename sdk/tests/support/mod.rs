@@ -8,6 +8,7 @@ pub mod child;
 pub mod faulty;
 pub mod intake;
 pub mod pki;
+pub mod resident;
 
 use std::process::{Command, Stdio};
 

@@ -26,9 +26,15 @@ pub enum Answer {
     /// A gRPC status, and when to come again; only by gRPC.
     Grpc(Code, Option<Duration>),
     /// The same refusal by either transport.
-    Refuse { http: u16, grpc: Code },
+    Refuse {
+        http: u16,
+        grpc: Code,
+    },
     /// All but so many of the last items are accepted.
-    Partial { rejected: usize, message: &'static str },
+    Partial {
+        rejected: usize,
+        message: &'static str,
+    },
     /// The connection ends without an answer.
     CutRequest,
     /// The items are taken, and the connection ends in the middle of saying so.
@@ -60,7 +66,10 @@ impl Answer {
             },
             (Self::CutAnswer, _) => Reply {
                 cut: true,
-                ..accepted(transport, &partial(0, "all is well, and here the line went dead"))
+                ..accepted(
+                    transport,
+                    &partial(0, "all is well, and here the line went dead"),
+                )
             },
             (Self::Accept | Self::Late(_), _) => accepted(transport, &[]),
             (other, _) => panic!("{other:?} is not for {transport:?} and {signal}"),

@@ -197,7 +197,10 @@ impl Faulty {
         let endpoint = format!("http://{}", self.address);
         let mut variables = vec![
             ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), endpoint),
-            ("OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(), protocol.to_owned()),
+            (
+                "OTEL_EXPORTER_OTLP_PROTOCOL".to_owned(),
+                protocol.to_owned(),
+            ),
         ];
         let more = more.iter();
         variables.extend(more.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

@@ -88,7 +88,9 @@ pub(super) fn read(
     };
     arrival.wire_bytes = payload.len();
     arrival.bytes = message.len();
-    let metrics = arrival.read_items(&message).map_err(|error| error.to_string())?;
+    let metrics = arrival
+        .read_items(&message)
+        .map_err(|error| error.to_string())?;
     Ok((arrival, metrics))
 }
 
