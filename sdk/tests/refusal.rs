@@ -58,9 +58,17 @@ fn rejected_items_of_a_partial_success_are_counted_and_not_sent_again() {
     };
     for (protocol, report, receiver) in batch(test, 10, [rule, rule]) {
         let books = Books::with(10, &[("rejected", 3)]);
-        assert_eq!((&report.traces, &report.logs), (&books, &books), "{protocol}");
+        assert_eq!(
+            (&report.traces, &report.logs),
+            (&books, &books),
+            "{protocol}"
+        );
         for signal in ITEMS {
-            assert_eq!(receiver.kept(signal), once_each(0..7), "{protocol}, {signal}");
+            assert_eq!(
+                receiver.kept(signal),
+                once_each(0..7),
+                "{protocol}, {signal}"
+            );
             let requests = receiver.with(|record| record.of(signal).len());
             assert_eq!(requests, 1, "{protocol}, {signal}");
         }
@@ -79,7 +87,11 @@ fn a_warning_in_a_success_costs_nothing() {
         assert_eq!(report.traces, Books::whole(10), "{protocol}");
         assert_eq!(report.logs, Books::whole(10), "{protocol}");
         for signal in ITEMS {
-            assert_eq!(receiver.kept(signal), once_each(0..10), "{protocol}, {signal}");
+            assert_eq!(
+                receiver.kept(signal),
+                once_each(0..10),
+                "{protocol}, {signal}"
+            );
         }
     }
 }
@@ -90,7 +102,11 @@ const POISON: i64 = 300;
 fn only_the_poison_is_lost(test: &str, rules: [Rule; 2]) {
     for (protocol, report, receiver) in batch(test, 512, rules) {
         let books = Books::with(512, &[("rejected", 1)]);
-        assert_eq!((&report.traces, &report.logs), (&books, &books), "{protocol}");
+        assert_eq!(
+            (&report.traces, &report.logs),
+            (&books, &books),
+            "{protocol}"
+        );
         let rest = once_each((0..512).filter(|item| *item != POISON));
         for signal in ITEMS {
             assert_eq!(receiver.kept(signal), rest, "{protocol}, {signal}");
@@ -143,7 +159,11 @@ fn a_batch_above_the_receiver_s_limit_arrives_in_parts() {
         assert_eq!(report.traces, Books::whole(512), "{protocol}");
         assert_eq!(report.logs, Books::whole(512), "{protocol}");
         for signal in ITEMS {
-            assert_eq!(receiver.kept(signal), once_each(0..512), "{protocol}, {signal}");
+            assert_eq!(
+                receiver.kept(signal),
+                once_each(0..512),
+                "{protocol}, {signal}"
+            );
             let refused = receiver.with(|record| {
                 let arrivals = record.of(signal);
                 arrivals.iter().filter(|one| one.bytes > 16 << 10).count()
@@ -163,7 +183,11 @@ fn a_receiver_that_refuses_everything_costs_few_requests() {
     };
     for (protocol, report, receiver) in batch(test, 512, [rule, rule]) {
         let books = Books::with(512, &[("rejected", 512)]);
-        assert_eq!((&report.traces, &report.logs), (&books, &books), "{protocol}");
+        assert_eq!(
+            (&report.traces, &report.logs),
+            (&books, &books),
+            "{protocol}"
+        );
         for signal in ITEMS {
             let (requests, batches) = receiver.with(|record| {
                 let arrivals = record.of(signal);

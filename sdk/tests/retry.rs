@@ -184,7 +184,11 @@ fn what_was_cut_off_or_not_answered_in_time_is_sent_again() {
         assert_eq!((&report.traces, &report.logs), (&books, &books), "{case}");
         for signal in ITEMS {
             // A receiver that could not say that it has an item has it twice.
-            let times = if matches!(fault, Answer::CutAnswer) { 2 } else { 1 };
+            let times = if matches!(fault, Answer::CutAnswer) {
+                2
+            } else {
+                1
+            };
             assert_eq!(receiver.kept(signal), [(0, times)].into(), "{case}");
             let tries = receiver.with(|record| record.of(signal).len());
             assert_eq!(tries, 2, "{case}, {signal}");
