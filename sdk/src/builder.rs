@@ -7,9 +7,7 @@ use opentelemetry::KeyValue;
 use opentelemetry::global;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::logs::{self, BatchLogProcessor, SdkLoggerProvider};
-use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
-use opentelemetry_sdk::trace::{self, BatchSpanProcessor, SdkTracerProvider, ShouldSample};
+use opentelemetry_sdk::trace::{SdkTracerProvider, ShouldSample};
 use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
@@ -17,17 +15,17 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, CountedSpans, Destination, ExportRuntime,
-    Ledgers, Prepared, log_exporter, metric_exporter, span_exporter,
+    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, ExportRuntime, Ledgers, LogStage, Outlet,
+    Prepared, SpanPipeline, SpanStage, Waiting,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{Redaction, Redactor};
 use crate::resource::{self, Identity};
 use crate::sampling::HeadSampler;
-use crate::settings::{Env, LogFormat, OtlpSettings, Settings, Source, summary};
+use crate::settings::{Env, LogFormat, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
-use crate::{InitError, metrics as facade, panic, propagation, sentry};
+use crate::{InitError, fork, metrics as facade, panic, propagation, sentry};
 
 /// Settings in code. They win over the environment, which wins over the defaults; the one
 /// exception is the service's name (see [`builder`](crate::builder)).
@@ -143,7 +141,22 @@ impl Builder {
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
-        let exporter = meter_exporter(&settings, &runtime, &ledgers)?;
+        let outlet = Outlet {
+            runtime: &runtime,
+            ledgers: &ledgers,
+            resource: &resource,
+        };
+        let spans = settings.traces.as_ref().map(|otlp| {
+            let length = settings.limits.span_value_length;
+            outlet.spans(otlp, &settings.spans, &redactor, length)
+        });
+        let spans = spans.transpose()?;
+        let records = settings.logs.as_ref();
+        let records = records.map(|otlp| outlet.logs(otlp, &settings.records));
+        let records = records.transpose()?;
+        let exporter = settings.metrics.as_ref();
+        let exporter = exporter.map(|otlp| outlet.metrics(otlp, settings.temporality));
+        let exporter = exporter.transpose()?;
         let metering = facade::Metrics::start(
             self.metrics,
             settings.reader,
@@ -154,7 +167,6 @@ impl Builder {
             }),
             listener.is_some(),
         )?;
-        let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
         let (sampler, head): (Box<dyn ShouldSample>, _) = match self.sampler {
             // It may want to see a whole span before it decides.
             Some(sampler) => (sampler, None),
@@ -163,8 +175,7 @@ impl Builder {
                 (Box::new(head.for_sdk()), Some(head))
             }
         };
-        let tracers =
-            tracer_provider(&settings, &resource, &runtime, &ledgers, sampler, &redactor)?;
+        let tracers = tracer_provider(&settings, &resource, spans.as_ref(), sampler, &redactor);
         let errors = settings
             .sentry
             .take()
@@ -174,12 +185,17 @@ impl Builder {
             })
             .transpose()?;
 
+        let waiting = Waiting {
+            spans: spans.clone(),
+            records: records.clone(),
+        };
+        metering.observe_export(&ledgers, waiting);
         let sinks = Arc::new(Sinks {
             redactor: Arc::clone(&redactor),
             console: console(log_format, &resource),
-            otlp: loggers.as_ref().map(|provider| {
-                OtlpLogs::new(provider, Arc::clone(&ledgers.logs), settings.limits)
-            }),
+            otlp: records
+                .as_ref()
+                .map(|records| OtlpLogs::new(LogStage::new(records), settings.limits)),
             sentry: errors.clone().map(SentryErrors::new),
             events: (!settings.disabled)
                 .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
@@ -202,13 +218,15 @@ impl Builder {
         }
         propagation::install(&settings.propagators, &redactor);
         panic::install_hook(&sinks);
+        fork::watch();
         say(&settings);
 
         Ok(Telemetry {
             pipelines: Some(Pipelines {
-                traces: tracers,
+                tracers,
+                spans,
                 metrics: metering.provider,
-                logs: loggers,
+                records,
                 sentry: errors,
                 ledgers,
                 runtime: Some(runtime),
@@ -288,88 +306,32 @@ fn log_format(code: Option<LogFormat>, settings: &mut Settings) -> Option<LogFor
     settings.log_format
 }
 
-fn destination(settings: &OtlpSettings) -> Arc<Destination> {
-    Arc::new(Destination::collector(settings.origin()))
-}
-
-fn meter_exporter(
-    settings: &Settings,
-    runtime: &ExportRuntime,
-    ledgers: &Ledgers,
-) -> Result<Option<impl PushMetricExporter + use<>>, InitError> {
-    let Some(otlp) = &settings.metrics else {
-        return Ok(None);
-    };
-    let ledger = Arc::clone(&ledgers.metrics);
-    let to = destination(otlp);
-    metric_exporter(otlp, settings.temporality, runtime, to, ledger).map(Some)
-}
-
-fn logger_provider(
-    settings: &Settings,
-    resource: &Resource,
-    runtime: &ExportRuntime,
-    ledgers: &Ledgers,
-) -> Result<Option<SdkLoggerProvider>, InitError> {
-    let Some(otlp) = &settings.logs else {
-        return Ok(None);
-    };
-    let ledger = Arc::clone(&ledgers.logs);
-    let exporter = log_exporter(otlp, runtime, destination(otlp), ledger)?;
-    let batch = logs::BatchConfigBuilder::default()
-        .with_max_queue_size(settings.records.queue)
-        .with_max_export_batch_size(settings.records.batch)
-        .with_scheduled_delay(settings.records.delay)
-        .build();
-    let provider = SdkLoggerProvider::builder()
-        .with_resource(resource.clone())
-        .with_log_processor(
-            BatchLogProcessor::builder(exporter)
-                .with_batch_config(batch)
-                .build(),
-        )
-        .build();
-    Ok(Some(provider))
-}
-
 /// Without an exporter the provider still makes ids, which records and Sentry events carry.
 /// With the whole SDK disabled there is none.
 fn tracer_provider(
     settings: &Settings,
     resource: &Resource,
-    runtime: &ExportRuntime,
-    ledgers: &Ledgers,
+    spans: Option<&Arc<SpanPipeline>>,
     sampler: Box<dyn ShouldSample>,
     redactor: &Arc<Redactor>,
-) -> Result<Option<SdkTracerProvider>, InitError> {
+) -> Option<SdkTracerProvider> {
     if settings.disabled {
-        return Ok(None);
+        return None;
     }
-    let length = settings.limits.span_value_length;
     let mut builder = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_sampler(sampler)
         .with_span_limits(settings.limits.spans);
-    if let Some(otlp) = &settings.traces {
-        let ledger = Arc::clone(&ledgers.traces);
-        let exporter = span_exporter(otlp, runtime, destination(otlp), Arc::clone(&ledger))?;
-        let batch = trace::BatchConfigBuilder::default()
-            .with_max_queue_size(settings.spans.queue)
-            .with_max_export_batch_size(settings.spans.batch)
-            .with_scheduled_delay(settings.spans.delay)
-            .build();
-        let exporter = Prepared::new(exporter, Arc::clone(redactor), length);
-        let processor = BatchSpanProcessor::builder(exporter)
-            .with_batch_config(batch)
-            .build();
-        builder = builder.with_span_processor(CountedSpans::new(processor, ledger));
+    if let Some(spans) = spans {
+        builder = builder.with_span_processor(SpanStage::new(spans));
     }
     if settings.console.traces {
+        let length = settings.limits.span_value_length;
         let exporter = Prepared::new(ConsoleSpans, Arc::clone(redactor), length);
-        let stamps = settings.traces.is_none();
+        let stamps = spans.is_none();
         builder = builder.with_span_processor(ConsoleProcessor::new(exporter, stamps));
     }
-    Ok(Some(builder.build()))
+    Some(builder.build())
 }
 
 fn console(format: Option<LogFormat>, resource: &Resource) -> Option<Console> {

@@ -1,11 +1,12 @@
 //! The SDK's own voice: standard error, never the telemetry that it is about. A broken
 //! exporter that logged through the service's log would feed itself.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 static SAID: Mutex<Option<HashSet<String>>> = Mutex::new(None);
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
@@ -87,6 +88,46 @@ pub(crate) fn say_once(topic: &str, message: impl FnOnce() -> String) {
     }
 }
 
+/// Says it, unless something of the same `topic` was said within the last minute; then it is
+/// counted, and the next one tells how many there were.
+pub(crate) fn say_within_limits(topic: &str, level: Level, message: impl FnOnce() -> String) {
+    if let Some(more) = LIMITS.admit(topic, Instant::now()) {
+        let message = message();
+        match more {
+            0 => say_at(level, &message),
+            more => say_at(level, &format!("{message} ({more} more like it before)")),
+        }
+    }
+}
+
+/// When each topic was spoken of, and how often it was not.
+struct Limits(Mutex<BTreeMap<String, (Instant, u64)>>);
+
+static LIMITS: Limits = Limits(Mutex::new(BTreeMap::new()));
+
+const QUIET_FOR: Duration = Duration::from_secs(60);
+
+impl Limits {
+    /// How many were left out before this one; `None` where it is left out itself.
+    fn admit(&self, topic: &str, now: Instant) -> Option<u64> {
+        let mut topics = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match topics.get_mut(topic) {
+            Some((said, more)) if now.saturating_duration_since(*said) < QUIET_FOR => {
+                *more += 1;
+                None
+            }
+            Some((said, more)) => {
+                *said = now;
+                Some(std::mem::take(more))
+            }
+            None => {
+                topics.insert(topic.to_owned(), (now, 0));
+                Some(0)
+            }
+        }
+    }
+}
+
 /// Ends a topic. True where it had been spoken of.
 pub(crate) fn settle(topic: &str) -> bool {
     SAID.lock()
@@ -116,6 +157,18 @@ mod tests {
             "again".to_owned()
         });
         assert_eq!(times, 2);
+    }
+
+    #[test]
+    fn a_kind_is_spoken_of_once_a_minute_with_the_number_left_out() {
+        let limits = Limits(Mutex::default());
+        let start = Instant::now();
+        let at = |seconds| limits.admit("kind", start + Duration::from_secs(seconds));
+        assert_eq!(at(0), Some(0));
+        assert_eq!((at(1), at(59)), (None, None));
+        assert_eq!(limits.admit("other", start), Some(0));
+        assert_eq!(at(60), Some(2));
+        assert_eq!((at(61), at(121)), (None, Some(1)));
     }
 
     #[test]

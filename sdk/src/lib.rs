@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod export;
 mod filter;
+mod fork;
 mod limits;
 mod metrics;
 mod network;

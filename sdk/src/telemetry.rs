@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
-use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
 
 use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
-use crate::export::{ExportRuntime, Ledgers};
+use crate::export::{ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
 use crate::filter::FilterHandle;
+use crate::fork;
 use crate::settings::Setting;
 use crate::shutdown::{Outcome, ShutdownReport, Step, in_parallel};
 
@@ -40,9 +40,10 @@ pub struct Telemetry {
 /// All that has to be ended.
 #[derive(Debug)]
 pub(crate) struct Pipelines {
-    pub(crate) traces: Option<SdkTracerProvider>,
+    pub(crate) tracers: Option<SdkTracerProvider>,
+    pub(crate) spans: Option<Arc<SpanPipeline>>,
     pub(crate) metrics: Option<SdkMeterProvider>,
-    pub(crate) logs: Option<SdkLoggerProvider>,
+    pub(crate) records: Option<Arc<LogPipeline>>,
     pub(crate) sentry: Option<Arc<sentry_core::Client>>,
     pub(crate) ledgers: Ledgers,
     /// Last, as the others send through it.
@@ -62,7 +63,7 @@ impl Telemetry {
         let Some(pipelines) = &self.pipelines else {
             return Ok(());
         };
-        flushed(in_parallel(pipelines.flush_steps(), timeout), timeout)
+        flushed(in_parallel(pipelines.steps(Doing::Flush), timeout), timeout)
     }
 
     /// [`flush`](Self::flush) without blocking the calling task.
@@ -73,7 +74,7 @@ impl Telemetry {
         let Some(pipelines) = &self.pipelines else {
             return Ok(());
         };
-        let steps = pipelines.flush_steps();
+        let steps = pipelines.steps(Doing::Flush);
         let work = on_a_thread(move || in_parallel(steps, timeout));
         match work.await {
             Some(outcome) => flushed(outcome, timeout),
@@ -108,6 +109,23 @@ impl Telemetry {
         on_a_thread(move || pipelines.shutdown(timeout))
             .await
             .unwrap_or_default()
+    }
+
+    /// Ends telemetry within the default deadline, and then the process with this code.
+    ///
+    /// For where `std::process::exit` would be called: that runs no destructor, and what is
+    /// still in memory would be lost.
+    ///
+    /// ```no_run
+    /// let telemetry = throughline::init("digest").unwrap();
+    /// if let Err(error) = std::fs::read("orders.csv") {
+    ///     tracing::error!(error = throughline::error(&error), "no orders");
+    ///     telemetry.exit(2);
+    /// }
+    /// ```
+    pub fn exit(self, code: i32) -> ! {
+        drop(self);
+        std::process::exit(code)
     }
 
     /// Replaces the filter of events while the service runs, in the syntax of `RUST_LOG`.
@@ -179,70 +197,93 @@ fn said(result: OTelSdkResult) -> Result<(), String> {
     }
 }
 
-fn sentry_drained(drained: bool) -> Result<(), String> {
+fn drained(drained: bool) -> Result<(), String> {
     if drained {
         Ok(())
     } else {
-        Err("events were left in the queue".to_owned())
+        Err("items were left in the queue".to_owned())
     }
 }
 
-impl Pipelines {
-    fn flush_steps(&self) -> Vec<(&'static str, Step)> {
-        let mut steps: Vec<(&'static str, Step)> = Vec::new();
-        if let Some(provider) = self.traces.clone() {
-            steps.push(("traces", Box::new(move |_| said(provider.force_flush()))));
-        }
-        if let Some(provider) = self.metrics.clone() {
-            steps.push(("metrics", Box::new(move |_| said(provider.force_flush()))));
-        }
-        if let Some(provider) = self.logs.clone() {
-            steps.push(("logs", Box::new(move |_| said(provider.force_flush()))));
-        }
-        if let Some(client) = self.sentry.clone() {
-            let flush = move |left| sentry_drained(client.flush(Some(left)));
-            steps.push(("errors", Box::new(flush)));
-        }
-        steps
-    }
+/// What is done to each signal.
+#[derive(Clone, Copy)]
+enum Doing {
+    Flush,
+    Shutdown,
+}
 
-    fn shutdown_steps(&self) -> Vec<(&'static str, Step)> {
+impl Pipelines {
+    fn steps(&self, doing: Doing) -> Vec<(&'static str, Step)> {
         let mut steps: Vec<(&'static str, Step)> = Vec::new();
-        if let Some(provider) = self.traces.clone() {
-            let end = move |left| said(provider.shutdown_with_timeout(left));
-            steps.push(("traces", Box::new(end)));
+        if let Some(tracers) = self.tracers.clone() {
+            let spans = self.spans.clone();
+            let step = move |left| {
+                let sent = spans.is_none_or(|spans| match doing {
+                    Doing::Flush => spans.flush(left),
+                    Doing::Shutdown => spans.shutdown(left),
+                });
+                if matches!(doing, Doing::Shutdown) {
+                    // Spans that start from now on are not recorded.
+                    said(tracers.shutdown_with_timeout(left))?;
+                }
+                drained(sent)
+            };
+            steps.push(("traces", Box::new(step)));
         }
         if let Some(provider) = self.metrics.clone() {
-            let end = move |left| said(provider.shutdown_with_timeout(left));
-            steps.push(("metrics", Box::new(end)));
+            let step = move |left| {
+                said(match doing {
+                    Doing::Flush => provider.force_flush(),
+                    Doing::Shutdown => provider.shutdown_with_timeout(left),
+                })
+            };
+            steps.push(("metrics", Box::new(step)));
         }
-        if let Some(provider) = self.logs.clone() {
-            let end = move |left| said(provider.shutdown_with_timeout(left));
-            steps.push(("logs", Box::new(end)));
+        if let Some(records) = self.records.clone() {
+            let step = move |left| {
+                drained(match doing {
+                    Doing::Flush => records.flush(left),
+                    Doing::Shutdown => records.shutdown(left),
+                })
+            };
+            steps.push(("logs", Box::new(step)));
         }
         if let Some(client) = self.sentry.clone() {
-            let end = move |left| sentry_drained(client.close(Some(left)));
-            steps.push(("errors", Box::new(end)));
+            let step = move |left| {
+                drained(match doing {
+                    Doing::Flush => client.flush(Some(left)),
+                    Doing::Shutdown => client.close(Some(left)),
+                })
+            };
+            steps.push(("errors", Box::new(step)));
         }
         steps
     }
 
     fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
-        let outcome = in_parallel(self.shutdown_steps(), timeout);
-        let late = |signal| outcome.waiting.contains(&signal);
+        if fork::in_child() {
+            // The threads that would do it are the parent's.
+            std::mem::forget(self.runtime.take());
+            return self.report(Vec::new());
+        }
+        let outcome = in_parallel(self.steps(Doing::Shutdown), timeout);
         if !outcome.waiting.is_empty() {
-            // Threads of the SDK are still polling exports on it, and would panic without.
-            // They end with the process, which is about to.
+            // Threads of the SDK may still wait for exports on it. They end with the process,
+            // which is about to.
             std::mem::forget(self.runtime.take());
         }
-        let report = ShutdownReport {
-            traces: self.ledgers.traces.close(late("traces")),
-            metrics: self.ledgers.metrics.close(late("metrics")),
-            logs: self.ledgers.logs.close(late("logs")),
-            errors: self.ledgers.errors.close(late("errors")),
-            timed_out: outcome.waiting,
-        };
+        let report = self.report(outcome.waiting);
         drop(self.runtime.take());
         report
+    }
+
+    fn report(&self, timed_out: Vec<&'static str>) -> ShutdownReport {
+        ShutdownReport {
+            traces: self.ledgers.traces.close(),
+            metrics: self.ledgers.metrics.close(),
+            logs: self.ledgers.logs.close(),
+            errors: self.ledgers.errors.close(),
+            timed_out,
+        }
     }
 }

@@ -1,137 +1,139 @@
-//! Records as OTLP log records:
+//! Records as OTLP log records, encoded at once:
 //! <https://opentelemetry.io/docs/specs/otel/logs/data-model/>.
+//!
+//! The SDK's record has to be filled, cloned into a queue and translated before it is
+//! encoded, which costs more than the encoding, and holds it as a tree of small allocations
+//! while it waits.
 
-use std::borrow::Cow;
-use std::sync::Arc;
+use std::cell::RefCell;
 
-use opentelemetry::logs::{AnyValue, LogRecord, Logger, LoggerProvider, Severity};
-use opentelemetry::{Context, Key};
-use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
 use tracing::Level;
 
 use super::record::{Record, Value};
-use crate::export::Ledger;
+use crate::export::{LogStage, LogWriter, Scalar};
 use crate::limits;
 use crate::settings::LimitSettings;
 
 #[derive(Debug)]
 pub(crate) struct OtlpLogs {
-    logger: SdkLogger,
-    ledger: Arc<Ledger>,
+    stage: LogStage,
     limits: LimitSettings,
 }
 
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What a thread keeps of its buffer; a larger record's memory is given back.
+const KEEP: usize = 64 << 10;
+
 impl OtlpLogs {
-    pub(crate) fn new(
-        provider: &SdkLoggerProvider,
-        ledger: Arc<Ledger>,
-        limits: LimitSettings,
-    ) -> Self {
-        Self {
-            // The scope's name comes from each record's target.
-            logger: provider.logger(""),
-            ledger,
-            limits,
-        }
+    pub(crate) fn new(stage: LogStage, limits: LimitSettings) -> Self {
+        Self { stage, limits }
     }
 
     pub(crate) fn emit(&self, record: &Record<'_>) {
-        let mut log = self.logger.create_log_record();
-        log.set_timestamp(record.timestamp);
-        log.set_observed_timestamp(record.timestamp);
+        BUFFER.with(|buffer| match buffer.try_borrow_mut() {
+            Ok(mut buffer) => {
+                self.encode(record, &mut buffer);
+                buffer.clear();
+                buffer.shrink_to(KEEP);
+            }
+            // A panic hook that runs while this thread was here.
+            Err(_) => self.encode(record, &mut Vec::new()),
+        });
+    }
+
+    fn encode(&self, record: &Record<'_>, buffer: &mut Vec<u8>) {
+        let mut log = LogWriter(buffer);
+        log.time(record.timestamp);
         let (number, text) = severity(record.level);
-        log.set_severity_number(number);
-        log.set_severity_text(text);
-        log.set_target(record.target.to_owned());
-        if let Some(name) = record.name {
-            log.set_event_name(name);
-        }
-        log.set_body(AnyValue::from(record.message.clone()));
+        log.severity(number, text);
+        log.body(&record.message);
+        self.attributes(record, &mut log);
         if let Some(ids) = &record.trace {
-            log.set_trace_context(ids.trace_id(), ids.span_id(), Some(ids.trace_flags()));
+            log.ids(ids);
         }
-        let mut attributes = Attributes::new(&mut log, &self.limits);
+        if let Some(name) = record.name {
+            log.event_name(name);
+        }
+        self.stage.push(record.target, buffer);
+    }
+
+    fn attributes(&self, record: &Record<'_>, log: &mut LogWriter<'_>) {
+        let mut attributes = Attributes {
+            log,
+            left: self.limits.log_attributes,
+            length: self.limits.log_value_length,
+            dropped: 0,
+        };
         if let Some(file) = record.file {
-            attributes.add("code.file.path", file.to_owned());
+            attributes.add("code.file.path", Scalar::Text(file));
         }
         if let Some(line) = record.line {
-            attributes.add("code.line.number", i64::from(line));
+            attributes.add("code.line.number", Scalar::Int(line.into()));
         }
         for (name, value) in record.promoted() {
-            attributes.add(name, AnyValue::String(Arc::clone(value).into()));
+            attributes.add(name, Scalar::Text(value));
         }
         for (name, value) in &record.fields {
-            attributes.add(Cow::Borrowed(*name), any_value(value));
+            match value {
+                Value::Bool(value) => attributes.add(name, Scalar::Bool(*value)),
+                Value::Int(value) => attributes.add(name, Scalar::Int(*value)),
+                // OTLP has no unsigned integer; what does not fit keeps its digits.
+                Value::Uint(value) => match i64::try_from(*value) {
+                    Ok(value) => attributes.add(name, Scalar::Int(value)),
+                    Err(_) => attributes.add(name, Scalar::Text(&value.to_string())),
+                },
+                Value::Float(value) => attributes.add(name, Scalar::Double(*value)),
+                Value::Text(value) => attributes.add(name, Scalar::Text(value)),
+            }
         }
         if let Some(exception) = &record.exception {
             if let Some(kind) = exception.kind {
-                attributes.add("exception.type", kind);
+                attributes.add("exception.type", Scalar::Text(kind));
             }
-            attributes.add("exception.message", exception.message.clone());
+            attributes.add("exception.message", Scalar::Text(&exception.message));
             if let Some(stacktrace) = exception.trace_text() {
-                attributes.add("exception.stacktrace", stacktrace);
+                attributes.add("exception.stacktrace", Scalar::Text(&stacktrace));
             }
         }
-        self.ledger.emitted(1);
-        // The logger gives a record without ids those of the current span, which an event
-        // with `parent: None` has just declined.
-        let _detached = record.trace.is_none().then(|| Context::new().attach());
-        self.logger.emit(log);
+        let dropped = attributes.dropped;
+        log.dropped_attributes(dropped);
     }
 }
 
-/// A record's attributes, up to the limits. The SDK's record has no place for the number of
-/// those that were left out.
-struct Attributes<'a> {
-    log: &'a mut SdkLogRecord,
+/// A record's attributes, up to the limits.
+struct Attributes<'a, 'b> {
+    log: &'a mut LogWriter<'b>,
     left: usize,
     length: Option<usize>,
+    dropped: u32,
 }
 
-impl<'a> Attributes<'a> {
-    fn new(log: &'a mut SdkLogRecord, limits: &LimitSettings) -> Self {
-        Self {
-            log,
-            left: limits.log_attributes,
-            length: limits.log_value_length,
-        }
-    }
-
-    fn add(&mut self, key: impl Into<Key>, value: impl Into<AnyValue>) {
+impl Attributes<'_, '_> {
+    fn add(&mut self, key: &str, value: Scalar<'_>) {
         let Some(left) = self.left.checked_sub(1) else {
+            self.dropped += 1;
             return;
         };
         self.left = left;
-        let mut value = value.into();
-        if let (AnyValue::String(text), Some(length)) = (&value, self.length)
-            && let Some(shorter) = limits::cut(text.as_str(), length)
-        {
-            value = AnyValue::from(shorter.to_owned());
-        }
-        self.log.add_attribute(key, value);
+        let value = match (value, self.length) {
+            (Scalar::Text(text), Some(length)) => {
+                Scalar::Text(limits::cut(text, length).unwrap_or(text))
+            }
+            (value, _) => value,
+        };
+        self.log.attribute(key, value);
     }
 }
 
-fn any_value(value: &Value) -> AnyValue {
-    match value {
-        Value::Bool(value) => AnyValue::Boolean(*value),
-        Value::Int(value) => AnyValue::Int(*value),
-        // OTLP has no unsigned integer; what does not fit keeps its digits.
-        Value::Uint(value) => match i64::try_from(*value) {
-            Ok(value) => AnyValue::Int(value),
-            Err(_) => AnyValue::from(value.to_string()),
-        },
-        Value::Float(value) => AnyValue::Double(*value),
-        Value::Text(value) => AnyValue::from(value.clone()),
-    }
-}
-
-fn severity(level: Level) -> (Severity, &'static str) {
+fn severity(level: Level) -> (u8, &'static str) {
     match level {
-        Level::TRACE => (Severity::Trace, "TRACE"),
-        Level::DEBUG => (Severity::Debug, "DEBUG"),
-        Level::INFO => (Severity::Info, "INFO"),
-        Level::WARN => (Severity::Warn, "WARN"),
-        Level::ERROR => (Severity::Error, "ERROR"),
+        Level::TRACE => (1, "TRACE"),
+        Level::DEBUG => (5, "DEBUG"),
+        Level::INFO => (9, "INFO"),
+        Level::WARN => (13, "WARN"),
+        Level::ERROR => (17, "ERROR"),
     }
 }

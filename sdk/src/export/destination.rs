@@ -1,10 +1,11 @@
 //! Whether a receiver can be reached, told to the operator once when it changes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::diagnostics;
+use crate::diagnostics::{self, Level};
 
-/// Who receives, and what went wrong last. Shared by the signals that go to one place, so
+/// Who receives, and what went wrong last. Signals that go to one place share its name, so
 /// that one outage is one sentence.
 #[derive(Debug)]
 pub(crate) struct Destination {
@@ -16,6 +17,8 @@ pub(crate) struct Destination {
     /// The same, where it is a matter of certificates.
     certificate_advice: &'static str,
     last_error: Mutex<Option<String>>,
+    /// Since the last success, so that a healthy one asks nobody.
+    down: AtomicBool,
 }
 
 impl Destination {
@@ -26,9 +29,11 @@ impl Destination {
             advice: "start a collector there, name another with OTEL_EXPORTER_OTLP_ENDPOINT, or switch the export off with OTEL_SDK_DISABLED=true",
             certificate_advice: "name the authority of its certificate with OTEL_EXPORTER_OTLP_CERTIFICATE and, where it asks for one of yours, that with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
             last_error: Mutex::new(None),
+            down: AtomicBool::new(false),
         }
     }
 
+    #[cfg(feature = "sentry")]
     pub(crate) fn sentry(origin: String) -> Self {
         Self {
             what: "error reports",
@@ -36,10 +41,11 @@ impl Destination {
             advice: "check SENTRY_DSN and that its server runs, or unset it",
             certificate_advice: "add the authority of its certificate to the system's",
             last_error: Mutex::new(None),
+            down: AtomicBool::new(false),
         }
     }
 
-    /// The transport's own words; exporters replace them by "network error".
+    /// The transport's own words, which others may have replaced when they report it.
     pub(crate) fn transport_failed(&self, reason: String) {
         *self
             .last_error
@@ -48,13 +54,14 @@ impl Destination {
     }
 
     pub(crate) fn reached(&self) {
-        if diagnostics::settle(&self.origin) {
+        if self.down.swap(false, Ordering::Relaxed) && diagnostics::settle(&self.origin) {
             let message = format!("{} is reached again", self.origin);
-            diagnostics::say_at(diagnostics::Level::Info, &message);
+            diagnostics::say_at(Level::Info, &message);
         }
     }
 
     pub(crate) fn failed(&self, reason: &str) {
+        self.down.store(true, Ordering::Relaxed);
         let transport = self
             .last_error
             .lock()
@@ -72,5 +79,38 @@ impl Destination {
                 self.what, self.origin, reason, advice
             )
         });
+    }
+
+    /// So many items are lost although the receiver was reached.
+    pub(super) fn rejected(&self, items: usize, why: &str) {
+        let why = if why.is_empty() {
+            "it did not say why"
+        } else {
+            why
+        };
+        let topic = format!("rejected {}", self.origin);
+        diagnostics::say_within_limits(&topic, Level::Error, || {
+            format!(
+                "{} rejected {items} of the {}: {why}. They are lost, and counted in throughline.export.items.",
+                self.origin, self.what
+            )
+        });
+    }
+
+    /// The memory budget is used up.
+    pub(super) fn overflowing(&self, items: u64) {
+        let topic = format!("overflow {}", self.origin);
+        diagnostics::say_within_limits(&topic, Level::Error, || {
+            format!(
+                "{items} {} were dropped, as what waits for {} fills its memory; THROUGHLINE_MEMORY_BUDGET_BYTES gives it more. All are counted in throughline.export.items.",
+                self.what, self.origin
+            )
+        });
+    }
+
+    /// The exporter itself failed.
+    pub(super) fn broken(&self, what: &str) {
+        let topic = format!("broken {}", self.origin);
+        diagnostics::say_within_limits(&topic, Level::Error, || what.to_owned());
     }
 }

@@ -9,21 +9,56 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum DropReason {
-    /// The receiver could not be reached, or refused the item, and retries were used up.
-    ExportFailed,
-    /// The queue before the exporter was full.
+    /// The memory budget (`THROUGHLINE_MEMORY_BUDGET_BYTES`) or the queue's own limit was
+    /// used up when the item came.
     QueueFull,
+    /// The receiver answered that it does not want the item.
+    Rejected,
+    /// It was sent, and no answer came before telemetry ended: it may have arrived.
+    Unconfirmed,
     /// The deadline of the shutdown came first.
     ShutdownTimeout,
+    /// It came after the shutdown.
+    AfterShutdown,
+    /// The receiver could not be reached, or refused the item, and retries were used up.
+    ExportFailed,
+    /// Making it ready to be sent panicked.
+    Panicked,
+    /// It was made in a process that was forked off, where the threads that send do not
+    /// exist.
+    Forked,
+}
+
+impl DropReason {
+    const ALL: [Self; 8] = [
+        Self::QueueFull,
+        Self::Rejected,
+        Self::Unconfirmed,
+        Self::ShutdownTimeout,
+        Self::AfterShutdown,
+        Self::ExportFailed,
+        Self::Panicked,
+        Self::Forked,
+    ];
+
+    /// The word in reports, and the attribute `reason` of `throughline.export.items`.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::Rejected => "rejected",
+            Self::Unconfirmed => "unconfirmed",
+            Self::ShutdownTimeout => "shutdown_timeout",
+            Self::AfterShutdown => "after_shutdown",
+            Self::ExportFailed => "export_failed",
+            Self::Panicked => "panicked",
+            Self::Forked => "forked",
+        }
+    }
 }
 
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::ExportFailed => "export_failed",
-            Self::QueueFull => "queue_full",
-            Self::ShutdownTimeout => "shutdown_timeout",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -51,8 +86,7 @@ impl Delivery {
 pub(crate) struct Ledger {
     emitted: AtomicU64,
     delivered: AtomicU64,
-    failed: AtomicU64,
-    refused: AtomicU64,
+    dropped: [AtomicU64; DropReason::ALL.len()],
 }
 
 impl Ledger {
@@ -64,42 +98,39 @@ impl Ledger {
         self.delivered.fetch_add(items, Ordering::Relaxed);
     }
 
-    pub(crate) fn failed(&self, items: u64) {
-        self.failed.fetch_add(items, Ordering::Relaxed);
+    pub(crate) fn dropped(&self, reason: DropReason, items: u64) {
+        self.dropped[reason as usize].fetch_add(items, Ordering::Relaxed);
     }
 
-    /// The queue had no room.
-    pub(crate) fn refused(&self, items: u64) {
-        self.refused.fetch_add(items, Ordering::Relaxed);
+    /// What was dropped for this reason so far.
+    pub(crate) fn count(&self, reason: DropReason) -> u64 {
+        self.dropped[reason as usize].load(Ordering::Relaxed)
     }
 
-    /// Closes the books. The stock batch processors do not say what they dropped, so what
-    /// was neither delivered nor failed was either still waiting when time ran out, or had
-    /// found the queue full.
-    pub(crate) fn close(&self, timed_out: bool) -> Delivery {
-        let emitted = self.emitted.load(Ordering::Relaxed);
-        let delivered = self.delivered.load(Ordering::Relaxed);
-        let failed = self.failed.load(Ordering::Relaxed);
-        let refused = self.refused.load(Ordering::Relaxed);
-        let missing = emitted.saturating_sub(delivered + failed + refused);
-        let (timeout, full) = if timed_out {
-            (missing, refused)
-        } else {
-            (0, missing + refused)
-        };
-        let dropped = [
-            (DropReason::ExportFailed, failed),
-            (DropReason::QueueFull, full),
-            (DropReason::ShutdownTimeout, timeout),
-        ];
+    pub(crate) fn read(&self) -> Delivery {
+        let dropped = DropReason::ALL
+            .into_iter()
+            .zip(&self.dropped)
+            .map(|(reason, items)| (reason, items.load(Ordering::Relaxed)))
+            .filter(|(_, items)| *items > 0)
+            .collect();
         Delivery {
-            emitted,
-            delivered,
-            dropped: dropped
-                .into_iter()
-                .filter(|(_, items)| *items > 0)
-                .collect(),
+            emitted: self.emitted.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            dropped,
         }
+    }
+
+    /// Closes the books: what has no fate yet found the deadline of the shutdown.
+    pub(crate) fn close(&self) -> Delivery {
+        let mut delivery = self.read();
+        let known = delivery.delivered + delivery.dropped_total();
+        let missing = delivery.emitted.saturating_sub(known);
+        if missing > 0 {
+            self.dropped(DropReason::ShutdownTimeout, missing);
+            delivery = self.read();
+        }
+        delivery
     }
 }
 
@@ -112,6 +143,18 @@ pub(crate) struct Ledgers {
     pub(crate) errors: Arc<Ledger>,
 }
 
+impl Ledgers {
+    /// The books by the attribute `signal` of `throughline.export.items`.
+    pub(crate) fn by_signal(&self) -> [(&'static str, &Ledger); 4] {
+        [
+            ("traces", &self.traces),
+            ("metrics", &self.metrics),
+            ("logs", &self.logs),
+            ("errors", &self.errors),
+        ]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,21 +164,22 @@ mod tests {
         let ledger = Ledger::default();
         ledger.emitted(10);
         ledger.delivered(4);
-        ledger.failed(3);
-        ledger.refused(1);
-        for timed_out in [false, true] {
-            let closed = ledger.close(timed_out);
-            assert_eq!(closed.emitted, closed.delivered + closed.dropped_total());
-        }
-        assert_eq!(ledger.close(false).dropped[&DropReason::QueueFull], 3);
-        assert_eq!(ledger.close(true).dropped[&DropReason::ShutdownTimeout], 2);
+        ledger.dropped(DropReason::Rejected, 3);
+        ledger.dropped(DropReason::QueueFull, 1);
+        let closed = ledger.close();
+        assert_eq!(closed.emitted, closed.delivered + closed.dropped_total());
+        assert_eq!(closed.dropped[&DropReason::ShutdownTimeout], 2);
+        assert_eq!(ledger.close(), closed, "closing twice changes nothing");
     }
 
     #[test]
-    fn a_reason_without_a_loss_is_left_out() {
-        let ledger = Ledger::default();
-        ledger.emitted(1);
-        ledger.delivered(1);
-        assert_eq!(ledger.close(false).dropped, BTreeMap::new());
+    fn each_reason_has_a_place_of_its_own_and_none_without_a_loss_is_told() {
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            let ledger = Ledger::default();
+            ledger.emitted(1);
+            ledger.dropped(reason, 1);
+            assert_eq!(ledger.close().dropped, [(reason, 1)].into());
+        }
     }
 }

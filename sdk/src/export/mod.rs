@@ -1,21 +1,34 @@
-//! From the SDK's processors to the receivers: the runtime that sends, the exporters, and
-//! the books that say what became of every item.
+//! From the service's threads to the receivers: what is staged, encoded, sealed and sent,
+//! and the books that say what became of every item.
 
+mod answer;
+mod backoff;
 mod client;
 mod console;
 mod destination;
+mod encode;
+mod inlet;
 mod ledger;
-mod observed;
+mod logs;
+mod metrics;
 mod otlp;
+mod packing;
+mod pipeline;
 mod prepared;
+mod queue;
 mod runtime;
+mod sender;
+mod spans;
+mod transport;
 
 pub(crate) use client::Client;
 pub(crate) use console::{ConsoleMetrics, ConsoleProcessor, ConsoleSpans};
 pub(crate) use destination::Destination;
+pub(crate) use encode::{LogWriter, Scalar};
 pub use ledger::{Delivery, DropReason};
 pub(crate) use ledger::{Ledger, Ledgers};
-pub(crate) use observed::{CountedSpans, stamp};
-pub(crate) use otlp::{log_exporter, metric_exporter, span_exporter};
+pub(crate) use logs::{LogPipeline, LogStage};
+pub(crate) use otlp::{Outlet, Waiting};
 pub(crate) use prepared::Prepared;
 pub(crate) use runtime::ExportRuntime;
+pub(crate) use spans::{SpanPipeline, SpanStage, stamp};

@@ -7,6 +7,7 @@
 mod bounds;
 mod catalogue;
 mod events;
+mod export;
 mod options;
 mod process;
 mod prometheus;
@@ -32,6 +33,7 @@ pub(crate) use reader::Scraper;
 pub(crate) use registry::Registry;
 
 use crate::InitError;
+use crate::export::{Ledgers, Waiting};
 use crate::settings::ReaderSettings;
 use bounds::Bounds;
 
@@ -108,5 +110,12 @@ impl Metrics {
             registry: Arc::new(Registry::new(meter, options.limits, bounds, options.units)),
             scraper,
         })
+    }
+
+    /// The books of the export as metrics, beside the service's own.
+    pub(crate) fn observe_export(&self, ledgers: &Ledgers, waiting: Waiting) {
+        if let Some(provider) = &self.provider {
+            export::observe(&provider.meter(SCOPE), ledgers, waiting);
+        }
     }
 }

@@ -14,14 +14,14 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use crate::InitError;
-use crate::export::{Client, Destination, Ledger};
+use crate::export::{Client, Destination, DropReason, Ledger};
 
 /// Errors are rare and large; a burst beyond this is counted as dropped.
 const QUEUE: usize = 256;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Transports {
-    client: Client,
+    client: Arc<Client>,
     destination: Arc<Destination>,
     runtime: Handle,
     ledger: Arc<Ledger>,
@@ -32,15 +32,16 @@ impl Transports {
         let url = dsn.envelope_api_url();
         let destination = Arc::new(Destination::sentry(url.origin().ascii_serialization()));
         let secure = url.scheme() == "https";
-        let client = Client::new(secure, TIMEOUT, Arc::clone(&destination)).map_err(|reason| {
-            InitError::InvalidVariable {
-                variable: "SENTRY_DSN".to_owned(),
-                reason,
-                expected: "a DSN whose server can be reached from here",
-            }
-        })?;
+        let client =
+            Client::plain(secure, TIMEOUT, Arc::clone(&destination)).map_err(|reason| {
+                InitError::InvalidVariable {
+                    variable: "SENTRY_DSN".to_owned(),
+                    reason,
+                    expected: "a DSN whose server can be reached from here",
+                }
+            })?;
         Ok(Self {
-            client,
+            client: Arc::new(client),
             destination,
             runtime,
             ledger,
@@ -53,7 +54,7 @@ impl TransportFactory for Transports {
         let (queue, commands) = mpsc::unbounded_channel();
         let waiting = Arc::new(AtomicUsize::new(0));
         let sender = Sender {
-            client: self.client.clone(),
+            client: Arc::clone(&self.client),
             destination: Arc::clone(&self.destination),
             waiting: Arc::clone(&waiting),
             ledger: Arc::clone(&self.ledger),
@@ -102,7 +103,7 @@ impl Transport for Queue {
         let command = Command::Send(Box::new(envelope));
         if !room || self.commands.send(command).is_err() {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.ledger.refused(1);
+            self.ledger.dropped(DropReason::QueueFull, 1);
         }
     }
 
@@ -113,7 +114,7 @@ impl Transport for Queue {
 }
 
 struct Sender {
-    client: Client,
+    client: Arc<Client>,
     destination: Arc<Destination>,
     waiting: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
@@ -140,9 +141,9 @@ impl Sender {
     async fn send(&self, envelope: &Envelope) {
         let result = match self.request(envelope) {
             Ok(request) => match self.client.send(request).await {
-                Ok(response) if response.status().is_success() => Ok(()),
-                Ok(response) => Err(format!("it answered {}", response.status())),
-                Err(error) => Err(error.to_string()),
+                Ok(reply) if reply.status.is_success() => Ok(()),
+                Ok(reply) => Err(format!("it answered {}", reply.status)),
+                Err(failure) => Err(failure.why),
             },
             Err(reason) => Err(reason),
         };
@@ -152,7 +153,7 @@ impl Sender {
                 self.destination.reached();
             }
             Err(reason) => {
-                self.ledger.failed(1);
+                self.ledger.dropped(DropReason::ExportFailed, 1);
                 self.destination.failed(&reason);
             }
         }

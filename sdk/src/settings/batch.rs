@@ -14,8 +14,21 @@ pub(crate) struct BatchSettings {
     pub(crate) delay: Duration,
     /// Bounds one export, beside the exporter's own timeout; the shorter one counts.
     pub(crate) export_timeout: Duration,
+    /// Items that may wait, beside the bytes.
     pub(crate) queue: usize,
     pub(crate) batch: usize,
+    /// Bytes that may wait.
+    pub(crate) bytes: usize,
+}
+
+/// What a service holds for its receivers where nothing else is asked for: two minutes of
+/// a thousand spans and a thousand records a second, as they are compressed while they wait.
+const MEMORY_BUDGET: usize = 48 << 20;
+
+/// The bytes that spans, and that records may hold: half of the budget each, so that a flood
+/// of one does not push out the other.
+pub(super) fn memory_of_one_signal(env: &Env<'_>) -> usize {
+    env.count(&["THROUGHLINE_MEMORY_BUDGET_BYTES"], MEMORY_BUDGET, 2) / 2
 }
 
 /// The variables of one batch processor.
@@ -41,8 +54,20 @@ pub(super) const LOG_RECORDS: BatchNames = BatchNames {
 };
 
 impl BatchSettings {
-    pub(super) fn read(env: &Env<'_>, names: &BatchNames, delay: Duration) -> Self {
-        let queue = env.count(&[names.queue], 2048, 1);
+    pub(super) fn read(env: &Env<'_>, names: &BatchNames, delay: Duration, bytes: usize) -> Self {
+        let queue = env.resolve(
+            &[names.queue],
+            usize::MAX,
+            "a whole number, 1 or more",
+            |text| {
+                let size = text.parse::<i32>().ok()?;
+                usize::try_from(size).ok().filter(|size| *size > 0)
+            },
+            |size| match *size {
+                usize::MAX => "as many as the memory budget holds".to_owned(),
+                size => size.to_string(),
+            },
+        );
         let batch = env.resolve(
             &[names.batch],
             512.min(queue),
@@ -55,6 +80,7 @@ impl BatchSettings {
             export_timeout: env.timeout(&[names.export_timeout], EXPORT_TIMEOUT),
             queue,
             batch,
+            bytes,
         }
     }
 }
@@ -119,7 +145,7 @@ mod tests {
             "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some("200".to_owned()),
             _ => None,
         });
-        let settings = BatchSettings::read(&env, &SPANS, Duration::ZERO);
+        let settings = BatchSettings::read(&env, &SPANS, Duration::ZERO, 1);
         assert_eq!((settings.queue, settings.batch), (100, 100));
         let said = env.take_warnings().join("\n");
         assert!(said.contains("from 1 to OTEL_BSP_MAX_QUEUE_SIZE"), "{said}");

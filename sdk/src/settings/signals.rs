@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use opentelemetry_sdk::metrics::Temporality;
 
-use super::batch::{BatchSettings, LOG_RECORDS, ReaderSettings, SPANS};
+use super::batch::{BatchSettings, LOG_RECORDS, ReaderSettings, SPANS, memory_of_one_signal};
 use super::env::Env;
 use super::exporters::{Exporters, prometheus_address};
 use super::otlp::OtlpSettings;
@@ -35,11 +35,14 @@ impl Signals {
         let traces = exporters("OTEL_TRACES_EXPORTER")?;
         let metrics = exporters("OTEL_METRICS_EXPORTER")?;
         let logs = exporters("OTEL_LOGS_EXPORTER")?;
-        let spans = BatchSettings::read(env, &SPANS, Duration::from_millis(5_000));
-        let records = BatchSettings::read(env, &LOG_RECORDS, Duration::from_millis(1_000));
+        let bytes = memory_of_one_signal(env);
+        // The specification lets spans wait for five seconds; a process that is killed should
+        // lose no more than its last second.
+        let delay = Duration::from_millis(1_000);
+        let spans = BatchSettings::read(env, &SPANS, delay, bytes);
+        let records = BatchSettings::read(env, &LOG_RECORDS, delay, bytes);
         let reader = ReaderSettings::read(env);
-        // The stock processors know no timeout for an export; the exporter does. Both bound
-        // one export with its tries, so that the shorter one is right.
+        // Both bound how long one answer is waited for, so that the shorter one is right.
         let otlp = |wanted: bool, signal, export_timeout: Duration| {
             if !wanted {
                 return Ok(None);

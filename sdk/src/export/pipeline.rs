@@ -1,0 +1,259 @@
+//! One signal's way out: items come in from the service's threads, are encoded and sealed
+//! on the export runtime, and wait in memory until the receiver has them.
+//!
+//! The stock batch processors count items but not bytes, lose what a receiver does not take
+//! within seconds, and cannot say what became of it; wrapped around, neither the bound nor
+//! the books could be made exact.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use opentelemetry::Context;
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+use super::destination::Destination;
+use super::encode::{Envelope, Items};
+use super::inlet::{Capacity, Held, Inlet, Staged};
+use super::ledger::{DropReason, Ledger};
+use super::packing::Packing;
+use super::queue::{Batch, Queue};
+use super::sender::{Books, Sender};
+use super::transport::Transport;
+use crate::fork;
+use crate::settings::BatchSettings;
+
+/// The most that one request is to hold before compression, so that it passes receivers'
+/// usual limit of 4 MiB. A single item may be larger.
+const MAX_REQUEST: usize = 2 << 20;
+
+/// Makes one signal's items into what is sent. Runs on the export thread.
+pub(crate) trait Encode: Send + 'static {
+    type Staged: Default + fmt::Debug + Send + 'static;
+
+    /// Takes all that is staged into `items`. What panics is skipped; their number is the
+    /// answer.
+    fn encode(&mut self, staged: &mut Self::Staged, items: &mut Items) -> usize;
+}
+
+pub(crate) struct Pipeline<E: Encode> {
+    inlet: Arc<Inlet<E::Staged>>,
+    queue: Arc<Queue>,
+    sealer: Mutex<Sealer<E>>,
+    destination: Arc<Destination>,
+    sender: Mutex<Option<AbortHandle>>,
+    /// What the operator has been told of so far.
+    told: AtomicU64,
+    ended: AtomicBool,
+}
+
+struct Sealer<E: Encode> {
+    encode: E,
+    staged: Staged<E::Staged>,
+    items: Items,
+    envelope: Envelope,
+    batch: usize,
+    packing: Packing,
+}
+
+impl<T: fmt::Debug + Send + 'static> Books for Inlet<T> {
+    fn held(&self) -> &Held {
+        &self.held
+    }
+
+    fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+impl<E: Encode> Pipeline<E> {
+    pub(super) fn start(
+        encode: E,
+        envelope: Envelope,
+        settings: &BatchSettings,
+        transport: Transport,
+        destination: Arc<Destination>,
+        ledger: Arc<Ledger>,
+        runtime: &Handle,
+    ) -> Arc<Self> {
+        let capacity = Capacity {
+            bytes: settings.bytes,
+            items: settings.queue,
+        };
+        let inlet = Arc::new(Inlet::new(capacity, settings.batch, ledger));
+        let queue = Arc::new(Queue::default());
+        let sealer = Sealer {
+            encode,
+            staged: Staged::default(),
+            items: Items::default(),
+            envelope,
+            batch: settings.batch,
+            packing: transport.packing(),
+        };
+        let sender = Sender {
+            queue: Arc::clone(&queue),
+            books: Arc::clone(&inlet) as Arc<dyn Books>,
+            transport,
+            destination: Arc::clone(&destination),
+            reached: AtomicBool::new(false),
+        };
+        let sender = runtime.spawn(sender.supervise()).abort_handle();
+        let pipeline = Arc::new(Self {
+            inlet,
+            queue,
+            sealer: Mutex::new(sealer),
+            destination,
+            sender: Mutex::new(Some(sender)),
+            told: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        runtime.spawn(keep_sealing(Arc::downgrade(&pipeline), settings.delay));
+        pipeline
+    }
+
+    pub(super) fn inlet(&self) -> &Arc<Inlet<E::Staged>> {
+        &self.inlet
+    }
+
+    /// Bytes in memory for this signal.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.inlet.held.bytes()
+    }
+
+    /// Encodes what has been staged so far and puts it into the queue.
+    fn seal(&self) {
+        let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Sealer {
+            encode,
+            staged,
+            items,
+            envelope,
+            batch,
+            packing,
+        } = &mut *sealer;
+        self.inlet.swap(staged);
+        if staged.count == 0 {
+            return;
+        }
+        let lost = encode.encode(&mut staged.items, items);
+        let encoded = staged.count - lost;
+        let mut sealed = 0;
+        items.requests(envelope, *batch, MAX_REQUEST, |plain, count| {
+            let packing = match *packing {
+                Packing::Plain if self.queue.is_backed_up() => Packing::SHELF,
+                packing => packing,
+            };
+            let (body, packing) = match packing.pack(plain) {
+                Ok(body) => (body, packing),
+                // A compressor that fails at writing to memory has none.
+                Err(_) => return,
+            };
+            let bytes = body.len();
+            // Before it can be sent and given back.
+            self.inlet.held.resize(0, bytes);
+            sealed += count;
+            let batch = Batch {
+                body,
+                packing,
+                items: count,
+            };
+            if !self.queue.put(batch) {
+                self.inlet.held.give_back(bytes, count);
+                self.inlet
+                    .ledger
+                    .dropped(DropReason::ShutdownTimeout, count as u64);
+            }
+        });
+        items.clear();
+        self.inlet.held.give_back(staged.bytes, 0);
+        (staged.bytes, staged.count) = (0, 0);
+        let unsealed = encoded - sealed;
+        if lost + unsealed > 0 {
+            self.inlet.held.give_back(0, lost + unsealed);
+            let lost = (lost + unsealed) as u64;
+            self.inlet.ledger.dropped(DropReason::Panicked, lost);
+            self.destination
+                .broken(&format!("{lost} items could not be encoded, and are lost"));
+        }
+    }
+
+    /// Tells the operator of what found no room.
+    fn tell_of_overflow(&self) {
+        let dropped = self.inlet.ledger.count(DropReason::QueueFull);
+        let told = self.told.swap(dropped, Ordering::Relaxed);
+        if dropped > told {
+            self.destination.overflowing(dropped - told);
+        }
+    }
+
+    /// Sends all that came so far. False where time ran out.
+    pub(crate) fn flush(&self, timeout: Duration) -> bool {
+        if fork::in_child() {
+            return true;
+        }
+        let deadline = Instant::now() + timeout;
+        {
+            let _quiet = Context::enter_telemetry_suppressed_scope();
+            self.seal();
+        }
+        self.queue.wait(deadline)
+    }
+
+    /// Sends what it can until the deadline; what is left then is counted. False where
+    /// something was left.
+    pub(crate) fn shutdown(&self, timeout: Duration) -> bool {
+        if fork::in_child() || self.ended.swap(true, Ordering::SeqCst) {
+            return true;
+        }
+        self.inlet.close();
+        self.queue.end();
+        let in_time = self.flush(timeout);
+        let left = self.queue.close();
+        for (reason, items) in left.by_reason() {
+            self.inlet.ledger.dropped(reason, items as u64);
+        }
+        let sender = self
+            .sender
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(sender) = sender {
+            sender.abort();
+        }
+        in_time
+    }
+}
+
+impl<E: Encode> fmt::Debug for Pipeline<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("held_bytes", &self.held_bytes())
+            .field("held_items", &self.inlet.held.items())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Seals when a batch is full, and at the latest after the delay.
+async fn keep_sealing<E: Encode>(pipeline: std::sync::Weak<Pipeline<E>>, delay: Duration) {
+    let Some(inlet) = pipeline.upgrade().map(|it| Arc::clone(&it.inlet)) else {
+        return;
+    };
+    loop {
+        // Either is a reason to look.
+        let _ = tokio::time::timeout(delay, inlet.full.notified()).await;
+        let Some(pipeline) = pipeline.upgrade() else {
+            return;
+        };
+        if pipeline.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        // A panic here would be a mistake of ours, and must not be the end of the export.
+        if catch_unwind(AssertUnwindSafe(|| pipeline.seal())).is_err() {
+            pipeline.destination.broken("sealing a batch panicked");
+        }
+        pipeline.tell_of_overflow();
+    }
+}
