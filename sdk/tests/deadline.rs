@@ -125,3 +125,29 @@ fn a_flush_that_runs_out_of_time_names_the_signals() {
         }
     }
 }
+
+#[test]
+fn what_was_sent_and_never_answered_is_unconfirmed_however_long_ago() {
+    let test = "what_was_sent_and_never_answered_is_unconfirmed_however_long_ago";
+    as_child(test, || {
+        let telemetry = throughline::init("unanswered").unwrap();
+        emit(0);
+        say_report(&telemetry.shutdown_within(Duration::from_millis(2_500)));
+    });
+    let running = PROTOCOLS.map(|protocol| {
+        let receiver = Faulty::start();
+        receiver.answer(|_| Answer::Hang);
+        // Over before the deadline, so that the end finds it between two tries.
+        let variables = [("OTEL_EXPORTER_OTLP_TIMEOUT", "300")];
+        let child = Child::start(test, &receiver.variables(protocol, &variables));
+        (protocol, receiver, child)
+    });
+    for (protocol, _receiver, mut child) in running {
+        let report = child.report();
+        child.end();
+        for books in [&report.traces, &report.logs] {
+            let dropped = [("unconfirmed".to_owned(), 1)].into();
+            assert_eq!(books.dropped, dropped, "{protocol}: {report:?}");
+        }
+    }
+}

@@ -202,8 +202,8 @@ fn the_pauses_between_tries_double_and_there_is_no_last_try() {
     as_child(test, || {
         let telemetry = throughline::init("patient").unwrap();
         emit(0);
-        let early = telemetry.flush(Duration::from_secs(4));
-        assert!(early.is_err(), "{early:?}");
+        // No flush: somebody who waits makes the tries come sooner.
+        std::thread::sleep(Duration::from_secs(4));
         say("tried");
         listen("accepted from now on");
         telemetry.flush(Duration::from_secs(20)).unwrap();
@@ -215,7 +215,11 @@ fn the_pauses_between_tries_double_and_there_is_no_last_try() {
             http: 503,
             grpc: Code::Unavailable,
         });
-        let child = Child::start(test, &receiver.variables(protocol, &[]));
+        let variables = [
+            ("OTEL_BSP_SCHEDULE_DELAY", "10"),
+            ("OTEL_BLRP_SCHEDULE_DELAY", "10"),
+        ];
+        let child = Child::start(test, &receiver.variables(protocol, &variables));
         (protocol, receiver, child)
     });
     for (protocol, receiver, mut child) in running {
@@ -227,16 +231,16 @@ fn the_pauses_between_tries_double_and_there_is_no_last_try() {
                 .windows(2)
                 .map(|pair| (pair[1] - pair[0]).as_secs_f64())
                 .collect();
-            // 0.25, 0.5, 1 and 2 s without jitter, so four or five tries in four seconds.
-            assert!((3..=8).contains(&pauses.len()), "{protocol}: {pauses:?}");
+            // 0.25, 0.5, 1 and 2 s without jitter, which takes up to a half off.
+            assert!((3..=6).contains(&pauses.len()), "{protocol}: {pauses:?}");
             for (index, pause) in pauses.iter().enumerate() {
-                let most = 0.25 * f64::from(1 << index) * 1.5 + 0.3;
-                assert!(*pause < most, "{protocol}, {signal}: {pauses:?}");
+                let most = 0.25 * f64::from(1 << index) + 0.2;
+                let least = 0.12 * f64::from(1 << index);
+                assert!(
+                    (least..most).contains(pause),
+                    "{protocol}, {signal}: {pauses:?}"
+                );
             }
-            assert!(
-                pauses.last() > pauses.first(),
-                "{protocol}, {signal}: {pauses:?}"
-            );
         }
         receiver.answer(|_| Answer::Accept);
         child.tell("accepted from now on");
