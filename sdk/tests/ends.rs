@@ -111,6 +111,22 @@ fn a_main_that_returns_an_error_loses_nothing() {
 }
 
 #[test]
+fn an_exit_with_a_code_loses_nothing() {
+    let test = "an_exit_with_a_code_loses_nothing";
+    as_child(test, || {
+        let telemetry = throughline::init("exiting").unwrap();
+        emit(0);
+        telemetry.exit(3);
+    });
+    for protocol in PROTOCOLS {
+        let (receiver, child) = start(test, protocol, &[]);
+        let ended = child.ended();
+        assert_eq!(ended.status.code(), Some(3), "{ended:#?}");
+        all_arrived(&receiver, 1, &ended);
+    }
+}
+
+#[test]
 fn a_job_of_50_ms_loses_nothing() {
     let test = "a_job_of_50_ms_loses_nothing";
     as_child(test, || {
