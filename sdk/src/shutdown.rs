@@ -66,8 +66,16 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
-/// A step that ends one signal; it is given the time that is left.
-pub(crate) type Step = Box<dyn FnOnce(Duration) -> Result<(), String> + Send>;
+/// A step that ends one signal; it is given the time that it has.
+pub(crate) type Step = Box<dyn FnOnce(Duration) -> Ended + Send>;
+
+/// What became of a step.
+pub(crate) enum Ended {
+    Done,
+    /// Its time was over first.
+    Late,
+    Failed(String),
+}
 
 /// What the steps said within the deadline.
 pub(crate) struct Outcome {
@@ -75,11 +83,15 @@ pub(crate) struct Outcome {
     pub(crate) failed: Vec<String>,
 }
 
-/// Runs the steps side by side under one deadline. The stock providers block, one of them
-/// ignores its timeout, and one after another three hung ones take three times as long, so
-/// each gets a thread, and a thread that does not answer is left behind.
+/// The part of the time that is kept for the steps to say that theirs is over.
+const RESERVE: Duration = Duration::from_millis(50);
+
+/// Runs the steps side by side under one deadline. One of the SDK's providers ignores its
+/// timeout, and one after another three hung ones take three times as long, so each gets a
+/// thread, and a thread that does not answer is left behind.
 pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -> Outcome {
     let deadline = Instant::now() + timeout;
+    let given = timeout - RESERVE.min(timeout / 4);
     let mut waiting = Vec::new();
     let mut late = Vec::new();
     let mut failed = Vec::new();
@@ -90,7 +102,7 @@ pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -
             .name(format!("throughline-{signal}"))
             .spawn(move || {
                 // The other end may have stopped waiting.
-                let _ = said.send((signal, step(timeout)));
+                let _ = said.send((signal, step(given)));
             });
         match thread {
             Ok(_) => waiting.push(signal),
@@ -100,14 +112,12 @@ pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -
     drop(said);
     while !waiting.is_empty() {
         match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok((signal, result)) => {
+            Ok((signal, ended)) => {
                 waiting.retain(|name| *name != signal);
-                match result {
-                    Ok(()) => {}
-                    // The steps know the deadline too, and one that gives up at it may still
-                    // be heard. The SDK wraps its timeouts into text, so the time tells.
-                    Err(_) if Instant::now() >= deadline => late.push(signal),
-                    Err(reason) => failed.push(format!("{signal}: {reason}")),
+                match ended {
+                    Ended::Done => {}
+                    Ended::Late => late.push(signal),
+                    Ended::Failed(reason) => failed.push(format!("{signal}: {reason}")),
                 }
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
@@ -203,17 +213,21 @@ mod tests {
     fn steps_share_one_deadline_and_a_hung_one_is_left_behind() {
         let (release, hold) = channel::<()>();
         let steps: Vec<(&'static str, Step)> = vec![
-            ("traces", Box::new(|_| Ok(()))),
+            ("traces", Box::new(|_| Ended::Done)),
             (
                 "metrics",
-                Box::new(move |_| hold.recv().map_err(|error| error.to_string())),
+                Box::new(move |_| match hold.recv() {
+                    Ok(()) => Ended::Done,
+                    Err(error) => Ended::Failed(error.to_string()),
+                }),
             ),
-            ("logs", Box::new(|_| Err("refused".to_owned()))),
+            ("logs", Box::new(|_| Ended::Failed("refused".to_owned()))),
+            ("errors", Box::new(|_| Ended::Late)),
         ];
         let start = Instant::now();
         let outcome = in_parallel(steps, Duration::from_millis(200));
         assert!(start.elapsed() < Duration::from_secs(2));
-        assert_eq!(outcome.waiting, ["metrics"]);
+        assert_eq!(outcome.waiting, ["errors", "metrics"]);
         assert_eq!(outcome.failed, ["logs: refused"]);
         drop(release);
     }

@@ -1,7 +1,7 @@
 //! The handle of a running telemetry: what a service keeps until its `main` returns.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -14,7 +14,7 @@ use crate::export::{ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
 use crate::filter::FilterHandle;
 use crate::fork;
 use crate::settings::Setting;
-use crate::shutdown::{Outcome, ShutdownReport, Step, in_parallel};
+use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, in_parallel};
 
 /// Telemetry that runs. Keep it until `main` returns, then shut it down; dropping it does
 /// the same within the default deadline (`THROUGHLINE_SHUTDOWN_MS`, 5000).
@@ -36,6 +36,9 @@ pub struct Telemetry {
     pub(crate) shutdown_timeout: Duration,
     pub(crate) settings: Vec<Setting>,
 }
+
+/// Why nothing can be sent.
+const FORKED: &str = "this process was forked off the one that started telemetry, which alone has the threads that send; start it after the fork";
 
 /// All that has to be ended.
 #[derive(Debug)]
@@ -63,7 +66,7 @@ impl Telemetry {
         let Some(pipelines) = &self.pipelines else {
             return Ok(());
         };
-        flushed(in_parallel(pipelines.steps(Doing::Flush), timeout), timeout)
+        flushed(pipelines.flush(timeout), timeout)
     }
 
     /// [`flush`](Self::flush) without blocking the calling task.
@@ -74,6 +77,9 @@ impl Telemetry {
         let Some(pipelines) = &self.pipelines else {
             return Ok(());
         };
+        if fork::in_child() {
+            return flushed(pipelines.flush(timeout), timeout);
+        }
         let steps = pipelines.steps(Doing::Flush);
         let work = on_a_thread(move || in_parallel(steps, timeout));
         match work.await {
@@ -106,6 +112,9 @@ impl Telemetry {
         let Some(pipelines) = self.pipelines.take() else {
             return ShutdownReport::default();
         };
+        if fork::in_child() {
+            return pipelines.shutdown(timeout);
+        }
         on_a_thread(move || pipelines.shutdown(timeout))
             .await
             .unwrap_or_default()
@@ -190,23 +199,21 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     answer.await.ok()
 }
 
-fn said(result: OTelSdkResult) -> Result<(), String> {
+/// The SDK wraps its timeouts into text, so the time tells.
+fn said(result: OTelSdkResult, deadline: Instant) -> Ended {
     match result {
-        Ok(()) | Err(OTelSdkError::AlreadyShutdown) => Ok(()),
-        Err(error) => Err(error.to_string()),
+        Ok(()) | Err(OTelSdkError::AlreadyShutdown) => Ended::Done,
+        Err(_) if Instant::now() >= deadline => Ended::Late,
+        Err(error) => Ended::Failed(error.to_string()),
     }
 }
 
-fn drained(drained: bool) -> Result<(), String> {
-    if drained {
-        Ok(())
-    } else {
-        Err("items were left in the queue".to_owned())
-    }
+fn drained(drained: bool) -> Ended {
+    if drained { Ended::Done } else { Ended::Late }
 }
 
 /// What is done to each signal.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Doing {
     Flush,
     Shutdown,
@@ -222,9 +229,9 @@ impl Pipelines {
                     Doing::Flush => spans.flush(left),
                     Doing::Shutdown => spans.shutdown(left),
                 });
-                if matches!(doing, Doing::Shutdown) {
+                if doing == Doing::Shutdown {
                     // Spans that start from now on are not recorded.
-                    said(tracers.shutdown_with_timeout(left))?;
+                    let _ = tracers.shutdown_with_timeout(left);
                 }
                 drained(sent)
             };
@@ -232,10 +239,12 @@ impl Pipelines {
         }
         if let Some(provider) = self.metrics.clone() {
             let step = move |left| {
-                said(match doing {
+                let deadline = Instant::now() + left;
+                let result = match doing {
                     Doing::Flush => provider.force_flush(),
                     Doing::Shutdown => provider.shutdown_with_timeout(left),
-                })
+                };
+                said(result, deadline)
             };
             steps.push(("metrics", Box::new(step)));
         }
@@ -260,11 +269,23 @@ impl Pipelines {
         steps
     }
 
+    fn flush(&self, timeout: Duration) -> Outcome {
+        // The threads that would do it are the parent's.
+        if fork::in_child() {
+            return Outcome {
+                waiting: Vec::new(),
+                failed: vec![FORKED.to_owned()],
+            };
+        }
+        in_parallel(self.steps(Doing::Flush), timeout)
+    }
+
     fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
         if fork::in_child() {
-            // The threads that would do it are the parent's.
-            std::mem::forget(self.runtime.take());
-            return self.report(Vec::new());
+            let report = self.report(Vec::new());
+            // Dropped, the providers would wait for threads that do not exist here.
+            std::mem::forget(self);
+            return report;
         }
         let outcome = in_parallel(self.steps(Doing::Shutdown), timeout);
         if !outcome.waiting.is_empty() {

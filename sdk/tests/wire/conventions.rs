@@ -1,0 +1,65 @@
+//! `docs/conventions.md` and the code say the same.
+
+use std::collections::BTreeMap;
+
+use throughline::{Support, VARIABLES};
+
+const DOCUMENT: &str = include_str!("../../../docs/conventions.md");
+
+/// The text of a section, from its heading to the next of the same depth.
+fn section(heading: &str) -> &'static str {
+    let start = DOCUMENT
+        .find(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("no section {heading:?}"));
+    let body = &DOCUMENT[start + heading.len() + 2..];
+    &body[..body.find("\n## ").unwrap_or(body.len())]
+}
+
+/// The cells of each row that begins with a name in backticks.
+fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
+    text.lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+}
+
+fn names(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split("<br>").map(|name| name.trim().trim_matches('`'))
+}
+
+#[test]
+fn the_table_of_variables_is_the_code_s() {
+    let mut documented = BTreeMap::new();
+    for row in rows(section("## Variables")) {
+        let [variables, _, _, effect] = row[..] else {
+            panic!("four cells: {row:?}");
+        };
+        for name in names(variables) {
+            let known = documented.insert(name, effect);
+            assert_eq!(known, None, "{name} has two rows");
+        }
+    }
+    for variable in VARIABLES {
+        let effect = documented
+            .remove(variable.name)
+            .unwrap_or_else(|| panic!("{} has no row", variable.name));
+        match variable.support {
+            Support::Not(because) => {
+                assert_eq!(
+                    effect,
+                    format!("not, because {because}"),
+                    "{}",
+                    variable.name
+                );
+            }
+            _ => assert!(
+                effect.starts_with("honoured"),
+                "{}: {effect}",
+                variable.name
+            ),
+        }
+    }
+    assert!(
+        documented.is_empty(),
+        "the code knows none of {documented:?}"
+    );
+}

@@ -1,0 +1,35 @@
+//! What a service sees and what leaves its process: each case in a process of its own, what
+//! it sent decoded by `throughline-receiver`. One program, as each links the whole SDK.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod compression;
+mod console;
+mod conventions;
+mod correlation;
+mod deadline;
+mod ends;
+mod fork;
+mod lifecycle;
+mod limits;
+mod memory;
+mod metric_limits;
+mod metrics;
+mod outage;
+mod promoted;
+mod propagation;
+mod quiet;
+mod redaction;
+mod refusal;
+mod resource;
+mod retry;
+mod runtime_metrics;
+mod runtimes;
+mod sampling;
+mod sentry;
+mod settings;
+mod tls;
+mod variables;
+mod wire_equality;
