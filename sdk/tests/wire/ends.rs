@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal as Asked, kill};
-use nix::unistd::Pid;
 use crate::support::PROTOCOLS;
 use crate::support::child::{Books, Child, Ended, as_child, emit, say, say_report};
 use crate::support::faulty::{Faulty, Items};
+use nix::sys::signal::{Signal as Asked, kill};
+use nix::unistd::Pid;
 use throughline_receiver::Signal;
 
 const ITEMS: [Signal; 2] = [Signal::Traces, Signal::Logs];

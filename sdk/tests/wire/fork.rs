@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal as Asked, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
 use crate::support::PROTOCOLS;
 use crate::support::child::{Child, as_child, emit, say, say_report};
 use crate::support::faulty::Faulty;
+use nix::sys::signal::{Signal as Asked, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
 use throughline::Telemetry;
 use throughline_receiver::Signal;
 

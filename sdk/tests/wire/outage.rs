@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use crate::support::PROTOCOLS;
-use crate::support::child::{Child, as_child, emit, given, listen, say, say_report};
+use crate::support::child::{Books, Child, as_child, emit, given, listen, say, say_report};
 use crate::support::faulty::{Answer, Faulty, Items};
 use crate::support::resident::resident;
 use throughline_receiver::proto::metrics::v1::{metric::Data, number_data_point::Value};
@@ -140,6 +140,36 @@ fn no_caller_waits_for_a_receiver_that_hangs() {
             assert_eq!(books.delivered, emitted as u64, "{protocol}: {report:?}");
             let kept = receiver.kept(signal);
             assert!(kept.keys().copied().eq(0..emitted), "{protocol}, {signal}");
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_is_slow_gets_everything_once() {
+    const ITEMS_EMITTED: i64 = 3_000;
+    let test = "a_receiver_that_is_slow_gets_everything_once";
+    as_child(test, || {
+        let telemetry = throughline::init("waiting").unwrap();
+        for item in 0..ITEMS_EMITTED {
+            emit(item);
+        }
+        telemetry.flush(Duration::from_secs(20)).unwrap();
+        say_report(&telemetry.shutdown());
+    });
+    let running = PROTOCOLS.map(|protocol| {
+        let receiver = Faulty::start();
+        receiver.answer(|_| Answer::Late(Duration::from_millis(300)));
+        let variables = [("THROUGHLINE_LOG_FORMAT", "off")];
+        let child = Child::start(test, &receiver.variables(protocol, &variables));
+        (protocol, receiver, child)
+    });
+    for (protocol, receiver, mut child) in running {
+        let report = child.report();
+        child.end();
+        for (signal, books) in ITEMS.into_iter().zip([&report.traces, &report.logs]) {
+            assert_eq!(*books, Books::whole(ITEMS_EMITTED as u64), "{protocol}");
+            let kept = receiver.kept(signal);
+            assert!(kept == once_each(ITEMS_EMITTED), "{protocol}, {signal}");
         }
     }
 }

@@ -191,8 +191,8 @@ fn a_receiver_that_refuses_everything_costs_few_requests() {
                 let starts = arrivals.iter().filter(|one| one.items.len() > 256).count();
                 (arrivals.len(), starts.max(1))
             });
-            // 2 log2(512) + 4 a batch.
-            assert!(requests <= 22 * batches, "{protocol}, {signal}: {requests}");
+            // 2 log2(512) + 4 a batch, and the one that is too many.
+            assert!(requests <= 23 * batches, "{protocol}, {signal}: {requests}");
         }
     }
 }

@@ -94,6 +94,33 @@ fn each_code_of_grpc_is_retried_or_not_as_the_specification_says() {
 }
 
 #[test]
+fn a_status_of_grpc_counts_at_the_end_of_an_answer_too() {
+    let test = "a_status_of_grpc_counts_at_the_end_of_an_answer_too";
+    as_child(test, one_by_one);
+    let soon = Some(Duration::from_millis(50));
+    let table = [
+        (Code::Unavailable, None, true),
+        (Code::ResourceExhausted, soon, true),
+        (Code::ResourceExhausted, None, false),
+        (Code::PermissionDenied, None, false),
+    ];
+    let table = table.map(|(code, delay, again)| (Answer::GrpcAtTheEnd(code, delay), again));
+    walk(test, "grpc", table.into());
+}
+
+/// <https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md>
+#[test]
+fn a_proxy_that_knows_no_grpc_is_understood() {
+    let test = "a_proxy_that_knows_no_grpc_is_understood";
+    as_child(test, one_by_one);
+    let table = [401, 403, 404, 429, 500, 502, 503, 504].map(|status| {
+        let again = matches!(status, 429 | 502 | 503 | 504);
+        (Answer::Http(status, Vec::new()), again)
+    });
+    walk(test, "grpc", table.into());
+}
+
+#[test]
 fn each_status_of_http_is_retried_or_not_as_the_specification_says() {
     let test = "each_status_of_http_is_retried_or_not_as_the_specification_says";
     as_child(test, one_by_one);

@@ -5,6 +5,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use crate::support::{PROTOCOLS, in_child, is_child};
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger, LoggerProvider, Severity};
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::{
@@ -17,7 +18,6 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanExporter as _, SpanLinks};
-use crate::support::{PROTOCOLS, in_child, is_child};
 use throughline_receiver::proto::collector::logs::v1::ExportLogsServiceRequest;
 use throughline_receiver::proto::collector::metrics::v1::ExportMetricsServiceRequest;
 use throughline_receiver::proto::collector::trace::v1::ExportTraceServiceRequest;

@@ -21,10 +21,13 @@ pub enum Answer {
     Hang,
     /// Accepted, after so long.
     Late(Duration),
-    /// An HTTP status with these headers; only by HTTP.
+    /// An HTTP status with these headers. By gRPC it is what a proxy says that does not know
+    /// the protocol.
     Http(u16, Vec<(&'static str, String)>),
-    /// A gRPC status, and when to come again; only by gRPC.
+    /// A gRPC status, and when to come again, where an answer begins; only by gRPC.
     Grpc(Code, Option<Duration>),
+    /// The same at the end of an answer that had begun well.
+    GrpcAtTheEnd(Code, Option<Duration>),
     /// The same refusal by either transport.
     Refuse {
         http: u16,
@@ -56,9 +59,19 @@ pub(super) struct Reply {
 impl Answer {
     pub(super) fn reply(&self, transport: Transport, signal: Signal) -> Reply {
         let reply = match (self, transport) {
-            (Self::Http(status, headers), Transport::HttpProtobuf) => refusal(*status, headers),
+            (Self::Http(status, headers), _) => refusal(*status, headers),
             (Self::Refuse { http, .. }, Transport::HttpProtobuf) => refusal(*http, &[]),
             (Self::Grpc(code, delay), Transport::Grpc) => trailers_only(*code, *delay),
+            (Self::GrpcAtTheEnd(code, delay), Transport::Grpc) => {
+                let mut reply = accepted(Transport::Grpc, &[]);
+                reply.message = None;
+                let mut trailers = HeaderMap::new();
+                status(*code, *delay).add_header(&mut trailers).unwrap();
+                // A header of the refusals that consist of nothing else.
+                trailers.remove(CONTENT_TYPE);
+                reply.trailers = Some(trailers);
+                reply
+            }
             (Self::Refuse { grpc, .. }, Transport::Grpc) => trailers_only(*grpc, None),
             (Self::Partial { rejected, message }, _) => Reply {
                 rejected: *rejected,
@@ -117,16 +130,19 @@ fn refusal(status: u16, headers: &[(&'static str, String)]) -> Reply {
     reply
 }
 
-fn trailers_only(code: Code, delay: Option<Duration>) -> Reply {
+fn status(code: Code, delay: Option<Duration>) -> Status {
     let message = "refused on purpose";
-    let status = match delay {
+    match delay {
         None => Status::new(code, message),
         Some(delay) => Status::with_details(code, message, retry_info(code, message, delay)),
-    };
+    }
+}
+
+fn trailers_only(code: Code, delay: Option<Duration>) -> Reply {
     let mut reply = accepted(Transport::Grpc, &[]);
     reply.message = None;
     reply.trailers = None;
-    status.add_header(&mut reply.headers).unwrap();
+    status(code, delay).add_header(&mut reply.headers).unwrap();
     reply
 }
 
