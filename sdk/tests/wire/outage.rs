@@ -1,5 +1,7 @@
 //! A receiver that is away or hangs: what the service feels of it, and what it loses.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,7 @@ use crate::support::faulty::{Answer, Faulty, Items};
 use crate::support::resident::resident;
 use throughline_receiver::proto::metrics::v1::{metric::Data, number_data_point::Value};
 use throughline_receiver::{Attributes, Signal};
+use tonic::Code;
 
 const ITEMS: [Signal; 2] = [Signal::Traces, Signal::Logs];
 
@@ -170,6 +173,107 @@ fn a_receiver_that_is_slow_gets_everything_once() {
             assert_eq!(*books, Books::whole(ITEMS_EMITTED as u64), "{protocol}");
             let kept = receiver.kept(signal);
             assert!(kept == once_each(ITEMS_EMITTED), "{protocol}, {signal}");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_ended_meanwhile_is_made_anew() {
+    let test = "a_connection_that_ended_meanwhile_is_made_anew";
+    as_child(test, || {
+        let telemetry = throughline::init("returning").unwrap();
+        for item in 0..3 {
+            emit(item);
+            telemetry.flush(Duration::from_secs(10)).unwrap();
+            say("flushed");
+            listen("restarted");
+        }
+        say_report(&telemetry.shutdown());
+    });
+    for protocol in PROTOCOLS {
+        let receiver = Faulty::start();
+        let mut child = Child::start(test, &receiver.variables(protocol, &[]));
+        for _ in 0..3 {
+            child.hear("flushed");
+            receiver.close();
+            receiver.open();
+            child.tell("restarted");
+        }
+        let report = child.report();
+        let ended = child.end();
+        for (signal, books) in ITEMS.into_iter().zip([&report.traces, &report.logs]) {
+            assert_eq!(*books, Books::whole(3), "{protocol}, {signal}");
+            assert_eq!(receiver.kept(signal), once_each(3), "{protocol}, {signal}");
+        }
+        // What was tried again at once and then went well is no news.
+        let said = ended.outcome.diagnostics();
+        assert!(said.len() <= 2, "{protocol}: {said:#?}");
+    }
+}
+
+#[test]
+fn the_books_balance_when_everything_goes_wrong_by_turns() {
+    const EMITTED: i64 = 800;
+    let test = "the_books_balance_when_everything_goes_wrong_by_turns";
+    as_child(test, || {
+        let telemetry = throughline::init("tossed").unwrap();
+        for item in 0..EMITTED {
+            emit(item);
+        }
+        telemetry.flush(Duration::from_secs(60)).unwrap();
+        say_report(&telemetry.shutdown());
+    });
+    let running = PROTOCOLS.map(|protocol| {
+        let receiver = Faulty::start();
+        let turn = AtomicU64::new(0);
+        let rejected: Arc<[AtomicU64; 2]> = Arc::default();
+        let count = Arc::clone(&rejected);
+        receiver.answer_items(
+            move |arrival| match turn.fetch_add(1, Ordering::Relaxed) % 11 {
+                0 | 5 => Answer::Refuse {
+                    http: 503,
+                    grpc: Code::Unavailable,
+                },
+                1 | 6 => Answer::CutRequest,
+                2 => Answer::CutAnswer,
+                3 => Answer::Late(Duration::from_millis(50)),
+                // Not below a part of one item, which would be lost.
+                4 | 7 if arrival.items.len() > 1 => Answer::Refuse {
+                    http: 413,
+                    grpc: Code::ResourceExhausted,
+                },
+                8 => {
+                    let signal = usize::from(arrival.signal == Signal::Logs);
+                    count[signal].fetch_add(1, Ordering::Relaxed);
+                    Answer::Partial {
+                        rejected: 1,
+                        message: "one too many",
+                    }
+                }
+                _ => Answer::Accept,
+            },
+        );
+        let variables = [
+            ("THROUGHLINE_LOG_FORMAT", "off"),
+            ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "128"),
+            ("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", "128"),
+        ];
+        let child = Child::start(test, &receiver.variables(protocol, &variables));
+        (protocol, receiver, rejected, child)
+    });
+    for (protocol, receiver, rejected, mut child) in running {
+        let report = child.report();
+        child.end();
+        for (index, books) in [&report.traces, &report.logs].into_iter().enumerate() {
+            let signal = ITEMS[index];
+            let rejected = rejected[index].load(Ordering::Relaxed);
+            assert!(rejected > 0, "{protocol}, {signal}: too few turns");
+            let expected = Books::with(EMITTED as u64, &[("rejected", rejected)]);
+            assert_eq!(*books, expected, "{protocol}, {signal}");
+            // One that was rejected may have been taken before, when the answer was cut off.
+            let kept = receiver.kept(signal).len() as u64;
+            let delivered = books.delivered..=books.emitted;
+            assert!(delivered.contains(&kept), "{protocol}, {signal}: {kept}");
         }
     }
 }
