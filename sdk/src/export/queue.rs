@@ -135,6 +135,11 @@ impl Queue {
         }
     }
 
+    /// Whether it may be with the receiver.
+    pub(super) fn is_sent(&self) -> bool {
+        self.state().in_hand.as_ref().is_some_and(|it| it.sent)
+    }
+
     pub(super) fn is_hurried(&self) -> bool {
         self.state().hurried > 0
     }

@@ -63,6 +63,8 @@ impl Sender {
             let lost = match self.deliver(batch).await {
                 Ok(()) => DropReason::Rejected,
                 Err(Ended::Closed) => return,
+                // A try that nobody answered in time may have arrived all the same.
+                Err(Ended::Unreachable) if self.queue.is_sent() => DropReason::Unconfirmed,
                 Err(Ended::Unreachable) => DropReason::ExportFailed,
             };
             self.settle(lost);

@@ -5,19 +5,29 @@
 
 mod support;
 
+mod compression;
 mod console;
 mod conventions;
 mod correlation;
+mod deadline;
 mod emitted_names;
+mod ends;
+mod fork;
 mod lifecycle;
 mod limits;
+mod memory;
 mod metric_limits;
 mod metrics;
+mod outage;
 mod promoted;
 mod propagation;
+mod quiet;
 mod redaction;
+mod refusal;
 mod resource;
+mod retry;
 mod runtime_metrics;
+mod runtimes;
 mod sampling;
 mod sentry;
 mod sentry_context;
@@ -26,3 +36,4 @@ mod settings;
 mod streams;
 mod tls;
 mod variables;
+mod wire_equality;

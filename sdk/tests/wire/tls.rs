@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::support::pki::Pki;
 use crate::support::{Outcome, PROTOCOLS, in_child, is_child, received_by};
@@ -15,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// Ends TLS and hands the bytes on, until the test's process ends.
-fn front(pki: &Pki, protocol: &str, clients_too: bool, to: SocketAddr) -> SocketAddr {
+fn front(pki: &Pki, protocol: &str, shows: &str, clients_too: bool, to: SocketAddr) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
@@ -29,8 +30,8 @@ fn front(pki: &Pki, protocol: &str, clients_too: bool, to: SocketAddr) -> Socket
     } else {
         builder.with_no_client_auth()
     };
-    let chain = vec![CertificateDer::from_pem_slice(&pki.bytes("server.pem")).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(&pki.bytes("server.key")).unwrap();
+    let chain = vec![CertificateDer::from_pem_slice(&pki.bytes(&format!("{shows}.pem"))).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(&pki.bytes(&format!("{shows}.key"))).unwrap();
     let mut config = builder.with_single_cert(chain, key).unwrap();
     config.alpn_protocols = match protocol {
         "grpc" => vec![b"h2".to_vec()],
@@ -67,6 +68,18 @@ fn behind_tls(
     files: &[(&'static str, &str)],
     body: fn(),
 ) -> (Receiver, Outcome) {
+    behind(test, protocol, "server", clients_too, files, body)
+}
+
+/// The same, where the receiver shows this certificate.
+fn behind(
+    test: &str,
+    protocol: &'static str,
+    shows: &str,
+    clients_too: bool,
+    files: &[(&'static str, &str)],
+    body: fn(),
+) -> (Receiver, Outcome) {
     if is_child(test) {
         in_child(test, &[], body);
         unreachable!("the child ends in its body");
@@ -77,7 +90,10 @@ fn behind_tls(
         "grpc" => receiver.addresses().grpc,
         _ => receiver.addresses().http,
     };
-    let endpoint = format!("https://{}", front(&pki, protocol, clients_too, plain));
+    let endpoint = format!(
+        "https://{}",
+        front(&pki, protocol, shows, clients_too, plain)
+    );
     let mut variables = vec![
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
@@ -102,7 +118,8 @@ fn emit_all() {
 fn emit_and_lose() {
     let telemetry = throughline::init("insecure").unwrap();
     tracing::info!("working");
-    let report = telemetry.shutdown();
+    // It would try for as long as it is given.
+    let report = telemetry.shutdown_within(Duration::from_secs(1));
     assert_eq!(report.logs.delivered, 0, "{report}");
 }
 
@@ -136,6 +153,32 @@ fn another_authority_is_refused_and_the_diagnosis_says_so() {
         assert!(said.contains(advice), "{protocol}: {said}");
         assert!(said.contains("https://127.0.0.1"), "{protocol}: {said}");
     }
+}
+
+/// The receiver's certificate will not do, and the diagnosis says why.
+fn is_refused(test: &str, shows: &str, why: &str) {
+    for protocol in PROTOCOLS {
+        let files = [("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem")];
+        let (receiver, outcome) = behind(test, protocol, shows, false, &files, emit_and_lose);
+        assert_eq!(arrived(&receiver), (0, 0, false), "{protocol}");
+        let said = outcome.diagnostics().join("\n");
+        // Some say "not valid for name", some "NotValidForName".
+        let plain = said.to_lowercase().replace(' ', "");
+        assert!(plain.contains(why), "{protocol}: {said}");
+        assert!(said.contains("https://127.0.0.1"), "{protocol}: {said}");
+    }
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused_and_the_diagnosis_says_so() {
+    let test = "a_certificate_for_another_name_is_refused_and_the_diagnosis_says_so";
+    is_refused(test, "elsewhere", "notvalidforname");
+}
+
+#[test]
+fn an_expired_certificate_is_refused_and_the_diagnosis_says_so() {
+    let test = "an_expired_certificate_is_refused_and_the_diagnosis_says_so";
+    is_refused(test, "expired", "expired");
 }
 
 #[test]

@@ -4,9 +4,12 @@
 // Each set of features uses a part of this, and nothing exports it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod child;
+pub mod faulty;
 pub mod intake;
 pub mod pki;
 pub mod readings;
+pub mod resident;
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -63,6 +66,25 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
         body();
         std::process::exit(0);
     }
+    let output = command(test)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let outcome = Outcome {
+        success: output.status.success(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(
+        outcome.success,
+        "the child failed:\n{}\n{}",
+        outcome.stdout, outcome.stderr
+    );
+    outcome
+}
+
+/// This binary again, to run that one test as its child, without a variable of telemetry's.
+fn command(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
         .args([path(test), "--exact", "--nocapture", "--test-threads=1"])
@@ -81,23 +103,8 @@ pub fn in_child(test: &str, variables: &[(&str, &str)], body: impl FnOnce()) -> 
             command.env_remove(variable);
         }
     }
-    let output = command
-        .env(CHILD, test)
-        .env("RUST_BACKTRACE", "0")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
-    let outcome = Outcome {
-        success: output.status.success(),
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    };
-    assert!(
-        outcome.success,
-        "the child failed:\n{}\n{}",
-        outcome.stdout, outcome.stderr
-    );
-    outcome
+    command.env(CHILD, test).env("RUST_BACKTRACE", "0");
+    command
 }
 
 /// The test's name with its modules, as the harness lists it. A name that it does not know

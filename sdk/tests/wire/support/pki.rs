@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair,
+    KeyPair, date_time_ymd,
 };
 
 pub struct Pki {
@@ -24,10 +24,20 @@ impl Pki {
         for (name, host, usage) in [
             ("server", "127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth),
             ("client", "checkout", ExtendedKeyUsagePurpose::ClientAuth),
+            (
+                "elsewhere",
+                "127.0.0.9",
+                ExtendedKeyUsagePurpose::ServerAuth,
+            ),
+            ("expired", "127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth),
         ] {
             let key = KeyPair::generate().unwrap();
             let mut params = CertificateParams::new([host.to_owned()]).unwrap();
             params.extended_key_usages = vec![usage];
+            if name == "expired" {
+                params.not_before = date_time_ymd(2001, 1, 1);
+                params.not_after = date_time_ymd(2002, 1, 1);
+            }
             let certificate = params.signed_by(&key, &authority).unwrap();
             pki.write(&format!("{name}.pem"), &certificate.pem());
             pki.write(&format!("{name}.key"), &key.serialize_pem());
