@@ -39,7 +39,7 @@ impl OtlpLogs {
         let mut log = self.logger.create_log_record();
         log.set_timestamp(record.timestamp);
         log.set_observed_timestamp(record.timestamp);
-        let (number, text) = severity(record.level);
+        let (number, text) = severity(record);
         log.set_severity_number(number);
         log.set_severity_text(text);
         log.set_target(record.target.to_owned());
@@ -126,8 +126,11 @@ fn any_value(value: &Value) -> AnyValue {
     }
 }
 
-fn severity(level: Level) -> (Severity, &'static str) {
-    match level {
+fn severity(record: &Record<'_>) -> (Severity, &'static str) {
+    if record.is_critical() {
+        return (Severity::Fatal, "FATAL");
+    }
+    match record.level {
         Level::TRACE => (Severity::Trace, "TRACE"),
         Level::DEBUG => (Severity::Debug, "DEBUG"),
         Level::INFO => (Severity::Info, "INFO"),
