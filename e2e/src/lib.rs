@@ -21,5 +21,6 @@ pub mod loki;
 pub mod prometheus;
 pub mod quickstart;
 pub mod run;
+pub mod service;
 pub mod stack;
 pub mod wait;
