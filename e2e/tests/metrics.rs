@@ -70,6 +70,22 @@ async fn metrics_have_their_names_and_values_and_are_those_of_the_endpoint() -> 
 }
 
 #[tokio::test]
+async fn deltas_add_up_to_what_the_endpoint_says() -> Outcome {
+    let servers = servers().await?;
+    let run = Run::new("delta");
+    let deltas = [
+        ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "delta"),
+        // So that there is more than one to add.
+        ("OTEL_METRIC_EXPORT_INTERVAL", "100"),
+    ];
+    let specimen = Specimen::start(&run, &servers, &deltas).await?;
+    let scraped = specimen.scrape().await?;
+    specimen.stop().await?;
+    otlp_brings_what_the_endpoint_says(&servers, &run, &scraped.value).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_exponential_histogram_is_a_native_one_and_that_of_the_endpoint() -> Outcome {
     let servers = servers().await?;
     let run = Run::new("native");
