@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
-use sentry_core::Client;
 use sentry_core::protocol::{
-    Breadcrumb, Event, Level as SentryLevel, Mechanism, User, Value as Json,
+    Breadcrumb, Event, Frame, Level as SentryLevel, Mechanism, Stacktrace, User, Value as Json,
 };
 use sentry_core::types::Uuid;
+use sentry_core::{Client, ClientOptions};
 use tracing::Level;
 
 use super::record::{Exception, Record, Value};
@@ -146,15 +146,41 @@ fn is_panic(exception: &Exception) -> bool {
     exception.kind == Some(crate::panic::KIND)
 }
 
+/// The stack of a panic, which ends with the frame that panicked. Sentry takes the last frame
+/// for the place of the failure; what runs above it is the panic's own machinery and ours,
+/// the same in every panic.
+fn panic_stack() -> Option<Stacktrace> {
+    let mut stack = sentry_backtrace::current_stacktrace()?;
+    let is = |frame: &Frame, part: &str| {
+        frame
+            .function
+            .as_deref()
+            .is_some_and(|function| function.contains(part))
+    };
+    let unwind = stack
+        .frames
+        .iter()
+        .rposition(|frame| is(frame, "rust_begin_unwind"));
+    if let Some(unwind) = unwind {
+        stack.frames.truncate(unwind);
+        while stack
+            .frames
+            .pop_if(|frame| is(frame, "core::panicking"))
+            .is_some()
+        {}
+    }
+    // Which frames are the service's own: `unwrap` panics in the standard library.
+    sentry_backtrace::process_event_stacktrace(&mut stack, &ClientOptions::default());
+    Some(stack)
+}
+
 /// Sentry wants the root cause first and the error that was seen last.
 fn exceptions(exception: &Exception) -> Vec<sentry_core::protocol::Exception> {
     let panicked = is_panic(exception);
     let outermost = sentry_core::protocol::Exception {
         ty: exception.kind.unwrap_or("Error").to_owned(),
         value: Some(exception.message.clone()),
-        stacktrace: panicked
-            .then(sentry_backtrace::current_stacktrace)
-            .flatten(),
+        stacktrace: panicked.then(panic_stack).flatten(),
         mechanism: panicked.then(|| Mechanism {
             ty: "panic".to_owned(),
             handled: Some(false),
