@@ -1,5 +1,6 @@
 //! From settings to running telemetry.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,7 +16,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::diagnostics::{self, Level};
-use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
+use crate::event::{BurstLimit, Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
     ConsoleMetrics, ConsoleProcessor, ConsoleSpans, CountedSpans, Destination, ExportRuntime,
     Ledgers, Prepared, log_exporter, metric_exporter, span_exporter,
@@ -37,6 +38,7 @@ pub struct Builder {
     log_format: Option<LogFormat>,
     filter: Option<String>,
     redaction: Redaction,
+    burst_limit: Option<u32>,
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
@@ -52,6 +54,7 @@ impl Builder {
             log_format: None,
             filter: None,
             redaction: Redaction::default(),
+            burst_limit: None,
             sampler: None,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
@@ -91,6 +94,32 @@ impl Builder {
     /// counts.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
+        self
+    }
+
+    /// How many records of one callsite pass in a second; those beyond are suppressed, and
+    /// told. `0` is no limit. Default: `THROUGHLINE_BURST_LIMIT`, else no limit.
+    ///
+    /// A callsite is one macro call in the source, or one line that uses the `log` crate. It
+    /// may spend a second's worth at once. What is suppressed reaches no sink, neither the
+    /// console nor OTLP nor Sentry; a suppressed ERROR still fails its span, and panics
+    /// always pass. The callsite's next record that passes carries the number suppressed as
+    /// `log.suppressed_count`; if none comes within five seconds, or when telemetry is
+    /// flushed or ends, a record of its own says it. The metric
+    /// `throughline.events.suppressed` counts them all.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), throughline::InitError> {
+    /// let telemetry = throughline::builder("checkout")
+    ///     .log_format(throughline::LogFormat::Off)
+    ///     .burst_limit(100)
+    ///     .init()?;
+    /// # telemetry.shutdown();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn burst_limit(mut self, per_second: u32) -> Self {
+        self.burst_limit = Some(per_second);
         self
     }
 
@@ -134,6 +163,10 @@ impl Builder {
         let (filter, handle) = live_filter_of(self.filter, &mut settings)?;
         resource::decide(&self.identity, &mut settings);
         let log_format = log_format(self.log_format, &mut settings);
+        if let Some(per_second) = self.burst_limit {
+            settings.decide("THROUGHLINE_BURST_LIMIT", per_second, Source::Code);
+            settings.burst_limit = per_second;
+        }
         if self.sampler.is_some() {
             settings.decide("OTEL_TRACES_SAMPLER", "the program's own", Source::Code);
         }
@@ -185,7 +218,15 @@ impl Builder {
                 .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
             capture: None,
         });
-        install_subscriber(self.layers, filter, tracers.as_ref(), head, &sinks)?;
+        let bursts = NonZeroU32::new(settings.burst_limit).map(|per_second| {
+            let counters = facade::SuppressedEvents::new(Arc::clone(&metering.registry));
+            Arc::new(BurstLimit::new(per_second, counters, Arc::clone(&sinks)))
+        });
+        let limit = bursts.clone();
+        install_subscriber(self.layers, filter, tracers.as_ref(), head, &sinks, limit)?;
+        if let Some(bursts) = &bursts {
+            bursts.tell_in_time(runtime.handle());
+        }
         metrics::set_global_recorder(Arc::clone(&metering.registry)).map_err(|_| {
             InitError::GlobalTaken {
                 what: "metrics recorder",
@@ -210,6 +251,7 @@ impl Builder {
                 metrics: metering.provider,
                 logs: loggers,
                 sentry: errors,
+                bursts,
                 ledgers,
                 runtime: Some(runtime),
             }),
@@ -388,6 +430,7 @@ pub(crate) fn install_subscriber(
     tracers: Option<&SdkTracerProvider>,
     head: Option<HeadSampler>,
     sinks: &Arc<Sinks>,
+    bursts: Option<Arc<BurstLimit>>,
 ) -> Result<(), InitError> {
     // An empty list of layers would switch every callsite off.
     let layers = (!layers.is_empty()).then_some(layers);
@@ -396,7 +439,7 @@ pub(crate) fn install_subscriber(
         .with(layers)
         .with(filter)
         .with(spans)
-        .with(EventLayer::new(Arc::clone(sinks)))
+        .with(EventLayer::new(Arc::clone(sinks), bursts))
         .try_init()
         .map_err(|_| InitError::GlobalTaken {
             what: "tracing subscriber or logger",

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
+use crate::event::BurstLimit;
 use crate::export::{ExportRuntime, Ledgers};
 use crate::filter::FilterHandle;
 use crate::settings::Setting;
@@ -44,6 +45,8 @@ pub(crate) struct Pipelines {
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) logs: Option<SdkLoggerProvider>,
     pub(crate) sentry: Option<Arc<sentry_core::Client>>,
+    /// Tells what it suppressed before the records are sent.
+    pub(crate) bursts: Option<Arc<BurstLimit>>,
     pub(crate) ledgers: Ledgers,
     /// Last, as the others send through it.
     pub(crate) runtime: Option<ExportRuntime>,
@@ -189,6 +192,9 @@ fn sentry_drained(drained: bool) -> Result<(), String> {
 
 impl Pipelines {
     fn flush_steps(&self) -> Vec<(&'static str, Step)> {
+        if let Some(bursts) = &self.bursts {
+            bursts.tell();
+        }
         let mut steps: Vec<(&'static str, Step)> = Vec::new();
         if let Some(provider) = self.traces.clone() {
             steps.push(("traces", Box::new(move |_| said(provider.force_flush()))));
@@ -228,6 +234,9 @@ impl Pipelines {
     }
 
     fn shutdown(mut self, timeout: Duration) -> ShutdownReport {
+        if let Some(bursts) = &self.bursts {
+            bursts.close();
+        }
         let outcome = in_parallel(self.shutdown_steps(), timeout);
         let late = |signal| outcome.waiting.contains(&signal);
         if !outcome.waiting.is_empty() {

@@ -132,6 +132,7 @@ const GENERAL: &[Case] = &[
     ("SENTRY_ENVIRONMENT", "staging", "", ""),
     ("RUST_LOG", "info,shop=debug", "", ""),
     ("THROUGHLINE_LOG_FORMAT", "JSON", "", "json"),
+    ("THROUGHLINE_BURST_LIMIT", "7", "", ""),
     ("THROUGHLINE_SHUTDOWN_MS", "250", "", ""),
 ];
 

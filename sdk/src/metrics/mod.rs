@@ -13,6 +13,7 @@ mod prometheus;
 mod reader;
 mod registry;
 mod series;
+mod suppressed;
 mod table;
 mod tokio;
 mod unit;
@@ -30,6 +31,7 @@ pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};
 pub(crate) use reader::Scraper;
 pub(crate) use registry::Registry;
+pub(crate) use suppressed::SuppressedEvents;
 
 use crate::InitError;
 use crate::settings::ReaderSettings;

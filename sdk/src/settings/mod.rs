@@ -85,6 +85,8 @@ pub(crate) struct Settings {
     pub(crate) sentry: Option<SentrySettings>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) filter: Option<String>,
+    /// Records a second of one callsite; `0` is no limit.
+    pub(crate) burst_limit: u32,
     pub(crate) service_name: Option<String>,
     pub(crate) resource_attributes: Vec<(String, String)>,
     pub(crate) kubernetes: KubernetesSettings,
@@ -145,6 +147,7 @@ impl Settings {
             sentry,
             log_format: log_format(env),
             filter: env.get("RUST_LOG"),
+            burst_limit: burst_limit(env),
             service_name,
             resource_attributes,
             kubernetes: KubernetesSettings::read(env),
@@ -191,6 +194,11 @@ fn log_format(env: &Env<'_>) -> Option<LogFormat> {
             None => "pretty on a terminal, else json".to_owned(),
         },
     )
+}
+
+fn burst_limit(env: &Env<'_>) -> u32 {
+    let per_second = env.count(&["THROUGHLINE_BURST_LIMIT"], 0, 0);
+    u32::try_from(per_second).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
