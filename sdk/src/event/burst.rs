@@ -15,7 +15,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use metrics::Counter;
-use opentelemetry::Context;
 use tokio::runtime::Handle;
 use tracing::{Event, Level, Metadata};
 use tracing_log::NormalizeEvent;
@@ -153,15 +152,20 @@ impl BurstLimit {
     }
 
     fn ask(&self, callsite: &Callsite, now: u64) -> Verdict {
+        let bucket = &callsite.bucket;
+        if self.closed.load(Ordering::SeqCst) || bucket.take(now, self.rate) {
+            let suppressed = bucket.owed();
+            return Verdict::Pass { suppressed };
+        }
+        self.refuse(callsite, now)
+    }
+
+    fn refuse(&self, callsite: &Callsite, now: u64) -> Verdict {
         let Callsite {
             origin,
             bucket,
             counter,
         } = callsite;
-        if self.closed.load(Ordering::SeqCst) || bucket.take(now, self.rate) {
-            let suppressed = bucket.owed();
-            return Verdict::Pass { suppressed };
-        }
         bucket.suppress(now);
         // Whoever closes stores first and collects then; this adds first and looks then. So
         // one of the two sees the other, and no number is left behind.
@@ -220,8 +224,6 @@ impl BurstLimit {
 
     fn tell_after(&self, waited: Duration) {
         let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
-        // The export runtime's threads are suppressed, and these are records of the service.
-        let _attached = Context::new().attach();
         for (origin, suppressed) in self.collect(self.now(), waited) {
             let place = origin.place();
             self.sinks.emit(&mut Record {
@@ -522,6 +524,23 @@ mod tests {
         assert_eq!(known(), 2, "the new one, and the one that owes");
         assert_eq!(limit.collect(SECOND * 2, QUIET), []);
         assert_eq!(limit.collect(SECOND * 9, QUIET).len(), 2);
+    }
+
+    #[test]
+    fn a_record_that_is_refused_as_it_closes_passes_after_all() {
+        let limit = limit(1);
+        let callsite = Callsite {
+            origin: origin(1),
+            bucket: Bucket::default(),
+            counter: OnceLock::new(),
+        };
+        for _ in 0..3 {
+            assert_eq!(limit.refuse(&callsite, 0), Verdict::Suppress);
+        }
+        limit.close();
+        let late = limit.refuse(&callsite, 0);
+        assert_eq!(late, Verdict::Pass { suppressed: 3 });
+        assert_eq!(callsite.bucket.owed(), 0);
     }
 
     #[test]
