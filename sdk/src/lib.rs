@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod export;
 mod filter;
+mod http_server;
 mod limits;
 mod metrics;
 mod network;
