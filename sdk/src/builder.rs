@@ -1,5 +1,6 @@
 //! From settings to running telemetry.
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,10 +26,10 @@ use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{Redaction, Redactor};
 use crate::resource::{self, Identity};
 use crate::sampling::HeadSampler;
-use crate::settings::{Env, LogFormat, OtlpSettings, Settings, Source, summary};
+use crate::settings::{Env, FILTER_ADDRESS, LogFormat, OtlpSettings, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
-use crate::{InitError, metrics as facade, panic, propagation, sentry};
+use crate::{InitError, filter_endpoint, metrics as facade, network, panic, propagation, sentry};
 
 /// Settings in code. They win over the environment, which wins over the defaults; the one
 /// exception is the service's name (see [`builder`](crate::builder)).
@@ -37,6 +38,7 @@ pub struct Builder {
     identity: Identity,
     log_format: Option<LogFormat>,
     filter: Option<String>,
+    filter_address: Option<SocketAddr>,
     redaction: Redaction,
     burst_limit: Option<u32>,
     sampler: Option<Box<dyn ShouldSample>>,
@@ -53,6 +55,7 @@ impl Builder {
             },
             log_format: None,
             filter: None,
+            filter_address: None,
             redaction: Redaction::default(),
             burst_limit: None,
             sampler: None,
@@ -87,6 +90,30 @@ impl Builder {
     /// Which events are kept, in the syntax of `RUST_LOG`. Default: `RUST_LOG`, else `info`.
     pub fn filter(mut self, directives: impl Into<String>) -> Self {
         self.filter = Some(directives.into());
+        self
+    }
+
+    /// Where the filter can be read and changed by HTTP while the service runs. Default:
+    /// `THROUGHLINE_FILTER_ADDRESS`, else nowhere.
+    ///
+    /// `GET /filter` gives the directives in force; `PUT /filter` replaces them by its body,
+    /// and answers 400 with the reason where they cannot be parsed. It asks nobody who they
+    /// are, so any other than a loopback address is an [`InitError::InvalidSetting`], and
+    /// requests of browsers' pages are refused. From code, see
+    /// [`Telemetry::set_filter`].
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), throughline::InitError> {
+    /// // curl -X PUT -d 'info,my_crate=debug' http://127.0.0.1:9465/filter
+    /// let telemetry = throughline::builder("checkout")
+    ///     .filter_address(([127, 0, 0, 1], 9465))
+    ///     .init()?;
+    /// # telemetry.shutdown();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn filter_address(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.filter_address = Some(address.into());
         self
     }
 
@@ -171,6 +198,8 @@ impl Builder {
             settings.decide("OTEL_TRACES_SAMPLER", "the program's own", Source::Code);
         }
         let listener = settings.prometheus.map(facade::bind).transpose()?;
+        let control = filter_address(self.filter_address, &mut settings)?;
+        let control = control.map(filter_endpoint::bind).transpose()?;
         let redactor = Arc::new(self.redaction.redactor()?);
         let resource = redactor.resource(&resource::resource(self.identity, &settings));
 
@@ -232,6 +261,9 @@ impl Builder {
                 what: "metrics recorder",
             }
         })?;
+        if let Some(control) = control {
+            filter_endpoint::serve(control, handle.clone(), runtime.handle())?;
+        }
         if let (Some(listener), Some(scraper)) = (listener, metering.scraper) {
             facade::serve(listener, scraper, runtime.handle())?;
         }
@@ -309,6 +341,24 @@ fn live_filter_of(
         reason: format!("{directives:?}: {}", error.reason),
         expected: EXPECTED,
     })
+}
+
+fn filter_address(
+    code: Option<SocketAddr>,
+    settings: &mut Settings,
+) -> Result<Option<SocketAddr>, InitError> {
+    let Some(address) = code else {
+        return Ok(settings.filter_address);
+    };
+    if !network::is_loopback(address.ip()) {
+        return Err(InitError::InvalidSetting {
+            setting: "filter_address",
+            reason: format!("{address} is not on this machine alone"),
+            expected: filter_endpoint::EXPECTED,
+        });
+    }
+    settings.decide(FILTER_ADDRESS, address, Source::Code);
+    Ok(Some(address))
 }
 
 /// The code's format, else the variable's. Who asks for records on the console by

@@ -9,6 +9,7 @@ mod error;
 mod event;
 mod export;
 mod filter;
+mod filter_endpoint;
 mod http_server;
 mod limits;
 mod metrics;

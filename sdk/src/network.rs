@@ -18,6 +18,11 @@ const LOCAL_SUFFIXES: [&str; 8] = [
     "test",
 ];
 
+/// This machine and no other, also where it is an IPv4 address written as an IPv6 one.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
 /// Loopback and private addresses, names of one label, and names of a cluster or a local
 /// network such as `collector.monitoring.svc.cluster.local`.
 pub(crate) fn is_near(host: &Host<&str>) -> bool {

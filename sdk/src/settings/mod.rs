@@ -5,6 +5,7 @@ mod batch;
 mod endpoint;
 mod env;
 mod exporters;
+mod filter_address;
 mod kubernetes;
 mod limits;
 mod otlp;
@@ -26,6 +27,7 @@ use opentelemetry_sdk::metrics::Temporality;
 
 pub(crate) use batch::{BatchSettings, ReaderSettings};
 pub(crate) use env::Env;
+pub(crate) use filter_address::FILTER_ADDRESS;
 pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
@@ -85,6 +87,7 @@ pub(crate) struct Settings {
     pub(crate) sentry: Option<SentrySettings>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) filter: Option<String>,
+    pub(crate) filter_address: Option<SocketAddr>,
     /// Records a second of one callsite; `0` is no limit.
     pub(crate) burst_limit: u32,
     pub(crate) service_name: Option<String>,
@@ -147,6 +150,7 @@ impl Settings {
             sentry,
             log_format: log_format(env),
             filter: env.get("RUST_LOG"),
+            filter_address: filter_address::filter_address(env)?,
             burst_limit: burst_limit(env),
             service_name,
             resource_attributes,
