@@ -1,5 +1,6 @@
 //! From settings to running telemetry.
 
+use std::any::Any;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -25,10 +26,11 @@ use crate::export::{
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{Redaction, Redactor};
 use crate::resource::{self, Identity};
-use crate::sampling::HeadSampler;
+use crate::sampling::{HeadSampler, RateLimited};
 use crate::settings::{Env, FILTER_ADDRESS, LogFormat, OtlpSettings, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
+use crate::trusted_parent::TrustedParent;
 use crate::{InitError, filter_endpoint, metrics as facade, network, panic, propagation, sentry};
 
 /// Settings in code. They win over the environment, which wins over the defaults; the one
@@ -42,6 +44,8 @@ pub struct Builder {
     redaction: Redaction,
     burst_limit: Option<u32>,
     sampler: Option<Box<dyn ShouldSample>>,
+    /// Whether that is ours, and follows only those parents that are trusted.
+    rate_limited: bool,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
 }
@@ -59,6 +63,7 @@ impl Builder {
             redaction: Redaction::default(),
             burst_limit: None,
             sampler: None,
+            rate_limited: false,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
         }
@@ -159,7 +164,12 @@ impl Builder {
 
     /// Which traces are recorded. Default: `OTEL_TRACES_SAMPLER`, else all of them, unless
     /// the parent was not sampled.
+    ///
+    /// A sampler of the program's own decides alone. Those of the environment, and
+    /// [`RateLimited`], follow a remote parent only where `THROUGHLINE_TRUST_INBOUND` trusts
+    /// it.
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
+        self.rate_limited = (&sampler as &dyn Any).is::<RateLimited>();
         self.sampler = Some(Box::new(sampler));
         self
     }
@@ -218,6 +228,10 @@ impl Builder {
         )?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
         let (sampler, head): (Box<dyn ShouldSample>, _) = match self.sampler {
+            Some(sampler) if self.rate_limited => {
+                let sampler = TrustedParent::new(sampler, settings.sampler.trust);
+                (Box::new(sampler), None)
+            }
             // It may want to see a whole span before it decides.
             Some(sampler) => (sampler, None),
             None => {

@@ -26,6 +26,7 @@ mod span_layer;
 mod span_values;
 mod telemetry;
 pub mod testing;
+mod trusted_parent;
 mod typed_error;
 
 pub use builder::Builder;

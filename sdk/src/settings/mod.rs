@@ -32,7 +32,7 @@ pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
 pub(crate) use propagators::PropagatorName;
-pub(crate) use sampler::SamplerSettings;
+pub(crate) use sampler::{SamplerSettings, TrustInbound};
 pub(crate) use sentry::SentrySettings;
 pub use setting::{Setting, Source};
 pub(crate) use signals::ConsoleSettings;

@@ -144,6 +144,7 @@ pub const VARIABLES: &[Variable] = &[
     honoured("RUST_LOG"),
     honoured("NO_COLOR"),
     honoured("THROUGHLINE_LOG_FORMAT"),
+    honoured("THROUGHLINE_TRUST_INBOUND"),
     honoured("THROUGHLINE_FILTER_ADDRESS"),
     honoured("THROUGHLINE_BURST_LIMIT"),
     honoured("THROUGHLINE_SHUTDOWN_MS"),
