@@ -24,7 +24,7 @@ use crate::export::{
     Ledgers, Prepared, log_exporter, metric_exporter, span_exporter,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
-use crate::redaction::{Redaction, Redactor};
+use crate::redaction::{self, Redaction, Redactor};
 use crate::resource::{self, Identity};
 use crate::sampling::{HeadSampler, RateLimited};
 use crate::settings::{Env, FILTER_ADDRESS, LogFormat, OtlpSettings, Settings, Source, summary};
@@ -225,6 +225,7 @@ impl Builder {
                 temporality: settings.temporality,
             }),
             listener.is_some(),
+            &redactor,
         )?;
         let loggers = logger_provider(&settings, &resource, &runtime, &ledgers)?;
         let (sampler, head): (Box<dyn ShouldSample>, _) = match self.sampler {
@@ -266,6 +267,7 @@ impl Builder {
             Arc::new(BurstLimit::new(per_second, counters, Arc::clone(&sinks)))
         });
         let limit = bursts.clone();
+        redaction::put_in_force(&redactor);
         install_subscriber(self.layers, filter, tracers.as_ref(), head, &sinks, limit)?;
         if let Some(bursts) = &bursts {
             bursts.tell_in_time(runtime.handle());

@@ -34,6 +34,7 @@ pub(crate) use registry::Registry;
 pub(crate) use suppressed::SuppressedEvents;
 
 use crate::InitError;
+use crate::redaction::Redactor;
 use crate::settings::ReaderSettings;
 use bounds::Bounds;
 
@@ -59,6 +60,7 @@ impl Metrics {
         exporter: Option<E>,
         console: Option<C>,
         prometheus: bool,
+        redactor: &Arc<Redactor>,
     ) -> Result<Self, InitError> {
         let bounds = Bounds::new(options.buckets).map_err(|reason| InitError::InvalidSetting {
             setting: "histogram_buckets",
@@ -107,7 +109,13 @@ impl Metrics {
         }
         Ok(Self {
             provider,
-            registry: Arc::new(Registry::new(meter, options.limits, bounds, options.units)),
+            registry: Arc::new(Registry::new(
+                meter,
+                options.limits,
+                bounds,
+                options.units,
+                Arc::clone(redactor),
+            )),
             scraper,
         })
     }

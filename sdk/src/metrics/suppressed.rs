@@ -37,7 +37,9 @@ impl SuppressedEvents {
     #[cfg(test)]
     pub(crate) fn unread() -> Self {
         let limits = super::registry::Limits::default();
-        let registry = Registry::new(None, limits, Arc::default(), Vec::new());
+        let redactor = crate::redaction::Redaction::default().redactor();
+        let redactor = Arc::new(redactor.unwrap());
+        let registry = Registry::new(None, limits, Arc::default(), Vec::new(), redactor);
         Self::new(Arc::new(registry))
     }
 
