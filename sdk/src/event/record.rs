@@ -119,6 +119,32 @@ pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'stati
     (!name.starts_with("event ") && name != "log event").then_some(name)
 }
 
+/// An event's message alone.
+pub(crate) fn message(event: &Event<'_>) -> String {
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "message" {
+                value.clone_into(&mut self.0);
+            }
+        }
+
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+
+        // Spares the text of errors.
+        fn record_error(&mut self, _: &Field, _: &(dyn Error + 'static)) {}
+    }
+
+    let mut message = Message(String::new());
+    event.record(&mut message);
+    message.0
+}
+
 impl Record<'_> {
     /// A field that is text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
