@@ -9,6 +9,7 @@ pub(crate) mod escape;
 mod otlp;
 mod record;
 mod sentry;
+mod spare;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -185,8 +186,10 @@ where
         if record.level == Level::ERROR
             && let Some(context) = context
         {
-            context.span().set_status(Status::error(record.message));
+            let message = std::mem::take(&mut record.message);
+            context.span().set_status(Status::error(message));
         }
+        spare::take_back(record);
     }
 }
 
