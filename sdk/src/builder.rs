@@ -136,8 +136,8 @@ impl Builder {
     ///
     /// A callsite is one macro call in the source, or one line that uses the `log` crate. It
     /// may spend a second's worth at once. What is suppressed reaches no sink, neither the
-    /// console nor OTLP nor Sentry; a suppressed ERROR still fails its span, and panics
-    /// always pass. The callsite's next record that passes carries the number suppressed as
+    /// console nor OTLP nor Sentry; a suppressed ERROR still fails its span. Panics always
+    /// pass, and so do records of a stream, which have the field `log.category`. The callsite's next record that passes carries the number suppressed as
     /// `log.suppressed_count`; if none comes within five seconds, or when telemetry is
     /// flushed or ends, a record of its own says it. The metric
     /// `throughline.events.suppressed` counts them all.

@@ -17,7 +17,7 @@ use std::time::SystemTime;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt};
 use tracing::dispatcher::WeakDispatch;
-use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::layer::{Context, Layer};
@@ -141,7 +141,9 @@ where
             return;
         }
         let mut suppressed_before = 0;
-        if let Some(bursts) = &self.bursts {
+        if let Some(bursts) = &self.bursts
+            && !is_of_a_stream(event.metadata())
+        {
             match bursts.take(event) {
                 Verdict::Pass { suppressed } => suppressed_before = suppressed,
                 Verdict::Suppress => {
@@ -191,6 +193,12 @@ where
         }
         spare::take_back(record);
     }
+}
+
+/// Whether an event belongs to a stream (audit, security, business, …), each record of which
+/// is data that somebody counts on.
+fn is_of_a_stream(metadata: &Metadata<'_>) -> bool {
+    metadata.fields().field("log.category").is_some()
 }
 
 /// The ids of a context, where it has a span.

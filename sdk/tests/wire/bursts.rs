@@ -42,6 +42,9 @@ fn a_flood_is_cut_to_its_rate_and_what_is_left_out_is_told() {
         };
         flood(1000);
         tracing::info!("calm");
+        for number in 0..50 {
+            tracing::info!({ log.category = "audit", number }, "each counts");
+        }
         telemetry.flush(Duration::from_secs(10)).unwrap();
         flood(500);
         for number in 0..100 {
@@ -55,6 +58,7 @@ fn a_flood_is_cut_to_its_rate_and_what_is_left_out_is_told() {
     // The loops may take a moment, in which a token or two come back.
     assert!((5..=20).contains(&passed), "{passed}");
     assert_eq!(count(&logs, "calm"), (1, 0));
+    assert_eq!(count(&logs, "each counts"), (50, 0), "a stream is not cut");
     let told: Vec<&Log> = logs
         .iter()
         .filter(|log| log.message() == Some(TOLD))
