@@ -185,6 +185,12 @@ impl<T> Answer<T> {
         )
     }
 
+    /// The answer as it came.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.exchange.body
+    }
+
     /// The question and the raw answer, for messages.
     #[must_use]
     pub fn exchange(&self) -> String {

@@ -24,6 +24,15 @@ pub struct Trace {
     #[serde(rename = "traceID")]
     pub id: String,
     pub spans: Vec<Span>,
+    processes: BTreeMap<String, Process>,
+}
+
+/// What a span's resource is to Jaeger.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Process {
+    #[serde(rename = "serviceName")]
+    pub service: String,
+    tags: Vec<Tag>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -33,17 +42,71 @@ pub struct Span {
     #[serde(rename = "operationName")]
     pub name: String,
     #[serde(default)]
-    references: Vec<Value>,
+    references: Vec<Reference>,
     tags: Vec<Tag>,
+    #[serde(rename = "processID")]
+    process: String,
 }
 
+/// Another span that a span names: its parent, or the end of a link.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+pub struct Reference {
+    #[serde(rename = "refType")]
+    kind: String,
+    #[serde(rename = "traceID")]
+    pub trace: String,
+    #[serde(rename = "spanID")]
+    pub span: String,
+}
+
+/// An attribute with its type: `string`, `bool`, `int64` or `float64`.
 #[derive(Clone, Debug, Deserialize)]
 struct Tag {
     key: String,
+    #[serde(rename = "type")]
+    kind: String,
     value: Value,
 }
 
+type Typed<'a> = BTreeMap<&'a str, (&'a str, Value)>;
+
+fn typed(tags: &[Tag]) -> Typed<'_> {
+    tags.iter()
+        .map(|tag| (tag.key.as_str(), (tag.kind.as_str(), tag.value.clone())))
+        .collect()
+}
+
+impl Process {
+    /// The attributes with their types.
+    #[must_use]
+    pub fn tags(&self) -> Typed<'_> {
+        typed(&self.tags)
+    }
+}
+
 impl Span {
+    /// The attributes with their types.
+    #[must_use]
+    pub fn tags(&self) -> Typed<'_> {
+        typed(&self.tags)
+    }
+
+    #[must_use]
+    pub fn parent(&self) -> Option<&Reference> {
+        self.references
+            .iter()
+            .find(|reference| reference.kind == "CHILD_OF")
+    }
+
+    /// The spans that it links to.
+    #[must_use]
+    pub fn links(&self) -> Vec<&Reference> {
+        self.references
+            .iter()
+            .filter(|reference| reference.kind == "FOLLOWS_FROM")
+            .collect()
+    }
+
     /// An attribute, if it is an integer.
     #[must_use]
     pub fn integer(&self, key: &str) -> Option<i64> {
@@ -66,7 +129,20 @@ impl Trace {
     /// The span without a parent.
     #[must_use]
     pub fn root(&self) -> Option<&Span> {
-        self.spans.iter().find(|span| span.references.is_empty())
+        self.spans.iter().find(|span| span.parent().is_none())
+    }
+
+    /// The span of this name, the only one.
+    #[must_use]
+    pub fn span(&self, name: &str) -> Option<&Span> {
+        let mut named = self.spans.iter().filter(|span| span.name == name);
+        named.next().filter(|_| named.next().is_none())
+    }
+
+    /// The resource of a span.
+    #[must_use]
+    pub fn process(&self, span: &Span) -> Option<&Process> {
+        self.processes.get(&span.process)
     }
 
     /// The order id that the request of this trace was for.

@@ -1,5 +1,6 @@
-//! What the end-to-end tests share: the stack of `docker-compose.yml`, the quickstart as a
-//! process, a counted load, and one small client for each server.
+//! What the end-to-end tests share: the stack of `docker-compose.yml`, two services as
+//! processes (the quickstart under a counted load, and the specimen, which emits one of each
+//! thing by itself), and one small client for each server.
 //!
 //! `cargo test -p throughline-e2e` starts the stack under its own project name and ports
 //! and leaves it up, so that the next run starts at once; `cargo xtask stack` takes it down.
@@ -21,5 +22,7 @@ pub mod loki;
 pub mod prometheus;
 pub mod quickstart;
 pub mod run;
+pub mod service;
+pub mod specimen;
 pub mod stack;
 pub mod wait;

@@ -81,6 +81,25 @@ impl Loki {
             })
     }
 
+    /// The labels of each stream of a run's service, without the structured metadata that
+    /// a query mixes with them.
+    ///
+    /// # Errors
+    /// If Loki does not answer as expected.
+    pub async fn streams(&self, run: &Run) -> Result<Answer<Vec<BTreeMap<String, String>>>> {
+        let (start, end) = nanoseconds(run.window());
+        let selector = format!(r#"{{service_name="{}"}}"#, run.service);
+        let parameters = [
+            ("match[]", selector.as_str()),
+            ("start", &start),
+            ("end", &end),
+        ];
+        self.api
+            .get("/loki/api/v1/series", &parameters)
+            .await?
+            .try_map(|body| Ok(Vec::deserialize(&body["data"])?))
+    }
+
     /// How many series or streams a query gives, as Grafana runs it for a panel.
     ///
     /// # Errors

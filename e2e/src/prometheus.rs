@@ -24,6 +24,24 @@ pub struct Exemplar {
     pub labels: BTreeMap<String, String>,
 }
 
+/// A native histogram.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Native {
+    pub count: f64,
+    pub sum: f64,
+    /// How many there are in each bucket that has any, by the bucket's upper bound.
+    pub buckets: Vec<(f64, f64)>,
+}
+
+impl Native {
+    /// How many are no greater than a bound that a bucket ends with.
+    #[must_use]
+    pub fn up_to(&self, bound: f64) -> f64 {
+        let below = self.buckets.iter().filter(|(upper, _)| *upper <= bound);
+        below.map(|(_, count)| count).sum()
+    }
+}
+
 impl Prometheus {
     #[must_use]
     pub fn new(base: String) -> Self {
@@ -51,6 +69,25 @@ impl Prometheus {
                             labels: BTreeMap::deserialize(&series["metric"])?,
                             value: value.parse()?,
                         })
+                    })
+                    .collect()
+            })
+    }
+
+    /// The native histograms of an instant query, by name.
+    ///
+    /// # Errors
+    /// If Prometheus does not answer as expected, also if a series is of another kind.
+    pub async fn native(&self, query: &str) -> Result<Answer<BTreeMap<String, Native>>> {
+        self.api
+            .get("/api/v1/query", &[("query", query)])
+            .await?
+            .try_map(|body| {
+                results(&body)?
+                    .iter()
+                    .map(|series| {
+                        let name = String::deserialize(&series["metric"]["__name__"])?;
+                        Ok((name, native(&series["histogram"][1])?))
                     })
                     .collect()
             })
@@ -176,6 +213,24 @@ impl Prometheus {
 
 fn results(body: &Value) -> Result<&Vec<Value>> {
     body["data"]["result"].as_array().context("no data.result")
+}
+
+fn native(histogram: &Value) -> Result<Native> {
+    let number = |value: &Value| -> Result<f64> {
+        let text = value.as_str().context("not a native histogram")?;
+        Ok(text.parse()?)
+    };
+    let buckets = histogram["buckets"].as_array();
+    Ok(Native {
+        count: number(&histogram["count"])?,
+        sum: number(&histogram["sum"])?,
+        buckets: buckets
+            .context("a native histogram without buckets")?
+            .iter()
+            // Which ends are in it, the lower bound, the upper bound, the count.
+            .map(|bucket| Ok((number(&bucket[2])?, number(&bucket[3])?)))
+            .collect::<Result<_>>()?,
+    })
 }
 
 fn seconds((start, end): (Duration, Duration)) -> (String, String) {

@@ -21,13 +21,19 @@ impl Run {
     #[must_use]
     pub fn new(purpose: &str) -> Self {
         let id = Uuid::new_v4().simple().to_string();
-        let service = format!("quickstart-{purpose}-{}", &id[..8]);
+        let service = format!("e2e-{purpose}-{}", &id[..8]);
         Self {
             release: format!("{service}@1.0.0"),
             environment: "e2e".into(),
             service,
             started: SystemTime::now(),
         }
+    }
+
+    /// A word that no other run has, and that is to be found nowhere.
+    #[must_use]
+    pub fn secret(&self) -> String {
+        format!("hunter2.{}", self.service.replace('-', "."))
     }
 
     /// The window to query, as time since the epoch: from before the run to after now.

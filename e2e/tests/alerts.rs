@@ -11,8 +11,9 @@ use throughline_e2e::{
     failure::Outcome,
     grafana,
     load::{Load, Route},
-    quickstart::{Options, Quickstart},
+    quickstart::Quickstart,
     run::Run,
+    service::Options,
     stack::servers,
     wait::{ARRIVAL, eventually},
 };
@@ -129,19 +130,12 @@ async fn a_new_issue_reaches_the_webhook() -> Outcome {
     for issue in &servers.bugsink.issues().await?.value {
         servers.bugsink.delete(issue).await?;
     }
-    let quickstart = Quickstart::start(
-        &run,
-        &servers,
-        Options {
-            sentry: true,
-            ..Options::default()
-        },
-    )
-    .await?;
-    Load::on(quickstart.address())
-        .drive(&[Route::Payments, Route::Panics], 2)
-        .await?;
-    quickstart.stop().await?;
+    let options = Options {
+        sentry: true,
+        ..Options::default()
+    };
+    let failing = [Route::Payments, Route::Panics];
+    Quickstart::driven(&run, &servers, options, &failing, 2).await?;
 
     let reported = eventually(
         &format!("two issues of release {} in Bugsink", run.release),

@@ -5,8 +5,9 @@ use throughline_e2e::{
     failure::Outcome,
     grafana::{self, Dashboard, Query, Values, Variable, interpolate, regex_in_string},
     load::{Load, Route},
-    quickstart::{Options, Quickstart},
+    quickstart::Quickstart,
     run::Run,
+    service::Options,
     stack::{Servers, servers},
     wait::{ARRIVAL, eventually},
 };

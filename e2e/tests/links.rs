@@ -9,10 +9,11 @@ use serde_json::Value;
 use throughline_e2e::{
     failure::Outcome,
     grafana::{self, Values, interpolate},
-    load::{Load, Route},
+    load::Route,
     loki::Record,
-    quickstart::{Options, Quickstart},
+    quickstart::Quickstart,
     run::Run,
+    service::Options,
     stack::{Servers, servers},
     wait::{ARRIVAL, eventually},
 };
@@ -21,20 +22,12 @@ use throughline_e2e::{
 async fn every_provisioned_link_leads_to_the_request() -> Outcome {
     let servers = servers().await?;
     let run = Run::new("links");
-    let quickstart = Quickstart::start(
-        &run,
-        &servers,
-        Options {
-            sentry: true,
-            ..Options::default()
-        },
-    )
-    .await?;
+    let options = Options {
+        sentry: true,
+        ..Options::default()
+    };
     // A failing route, since its requests are in every server, Bugsink too.
-    Load::on(quickstart.address())
-        .drive(&[Route::Payments], 5)
-        .await?;
-    quickstart.stop().await?;
+    Quickstart::driven(&run, &servers, options, &[Route::Payments], 5).await?;
     let records = eventually(
         "the records of the load in Loki",
         ARRIVAL,

@@ -6,8 +6,9 @@ use throughline_e2e::{
     failure::Outcome,
     jaeger,
     load::{Load, Route},
-    quickstart::{Options, Quickstart},
+    quickstart::Quickstart,
     run::Run,
+    service::Options,
     stack::servers,
     wait::{ARRIVAL, eventually},
 };

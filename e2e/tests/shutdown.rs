@@ -7,8 +7,9 @@ use throughline_e2e::{
     failure::Outcome,
     jaeger,
     load::{Load, Route},
-    quickstart::{Options, Protocol, Quickstart},
+    quickstart::Quickstart,
     run::Run,
+    service::{Options, Protocol},
     stack::servers,
     wait::{ARRIVAL, eventually},
 };

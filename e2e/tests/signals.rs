@@ -6,10 +6,11 @@ use anyhow::{Context, Result};
 use throughline_e2e::{
     failure::Outcome,
     jaeger,
-    load::{Load, Request, Route},
+    load::{Request, Route},
     loki::Record,
-    quickstart::{Exit, Options, Protocol, Quickstart},
+    quickstart::Quickstart,
     run::Run,
+    service::{Exit, Options, Protocol},
     stack::{Servers, servers},
     wait::{ARRIVAL, eventually, stays},
 };
@@ -32,11 +33,7 @@ async fn every_request_is_in_every_server_once_by_http() -> Outcome {
 async fn a_status_code_is_a_number_as_the_semantic_conventions_say() -> Outcome {
     let servers = servers().await?;
     let run = Run::new("types");
-    let quickstart = Quickstart::start(&run, &servers, Options::default()).await?;
-    Load::on(quickstart.address())
-        .drive(&[Route::Orders], 1)
-        .await?;
-    quickstart.stop().await?;
+    Quickstart::driven(&run, &servers, Options::default(), &[Route::Orders], 1).await?;
     let span = Route::Orders.span();
     let traces = eventually(
         "the trace in Jaeger",
@@ -52,19 +49,11 @@ async fn a_status_code_is_a_number_as_the_semantic_conventions_say() -> Outcome 
 
 async fn every_request_is_in_every_server_once(run: Run, protocol: Protocol) -> Result<()> {
     let servers = servers().await?;
-    let quickstart = Quickstart::start(
-        &run,
-        &servers,
-        Options {
-            protocol,
-            sentry: true,
-        },
-    )
-    .await?;
-    let requests = Load::on(quickstart.address())
-        .drive(&Route::ALL, EACH)
-        .await?;
-    let exit = quickstart.stop().await?;
+    let options = Options {
+        protocol,
+        sentry: true,
+    };
+    let (requests, exit) = Quickstart::driven(&run, &servers, options, &Route::ALL, EACH).await?;
 
     let traces = one_trace_a_request(&servers, &run, &requests).await?;
     one_record_a_request(&servers, &run, &requests, &traces).await?;

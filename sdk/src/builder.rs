@@ -15,8 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use crate::diagnostics::{self, Level};
 use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, ExportRuntime, Ledgers, LogStage, Outlet,
-    Prepared, SpanPipeline, SpanStage, Waiting,
+    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, Ending, ExportRuntime, Ledgers, LogStage,
+    Outlet, Prepared, SpanPipeline, SpanStage, Waiting,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{Redaction, Redactor};
@@ -38,6 +38,7 @@ pub struct Builder {
     sampler: Option<Box<dyn ShouldSample>>,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
+    pub(crate) sentry_ignore: sentry::SentryIgnore,
 }
 
 impl Builder {
@@ -53,6 +54,7 @@ impl Builder {
             sampler: None,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
+            sentry_ignore: sentry::SentryIgnore::default(),
         }
     }
 
@@ -141,9 +143,11 @@ impl Builder {
 
         let ledgers = Ledgers::default();
         let runtime = ExportRuntime::start().map_err(InitError::Runtime)?;
+        let ending = Ending::default();
         let outlet = Outlet {
             runtime: &runtime,
             ledgers: &ledgers,
+            ending: &ending,
             resource: &resource,
         };
         let spans = settings.traces.as_ref().map(|otlp| {
@@ -196,7 +200,9 @@ impl Builder {
             otlp: records
                 .as_ref()
                 .map(|records| OtlpLogs::new(LogStage::new(records), settings.limits)),
-            sentry: errors.clone().map(SentryErrors::new),
+            sentry: errors
+                .clone()
+                .map(|client| SentryErrors::new(client, self.sentry_ignore)),
             events: (!settings.disabled)
                 .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
             capture: None,
@@ -229,6 +235,7 @@ impl Builder {
                 records,
                 sentry: errors,
                 ledgers,
+                ending,
                 runtime: Some(runtime),
             }),
             filter: handle,
@@ -358,6 +365,7 @@ pub(crate) fn install_subscriber(
         .with(layers)
         .with(filter)
         .with(spans)
+        .with(sinks.sentry.as_ref().map(|_| sentry::SpanFields))
         .with(EventLayer::new(Arc::clone(sinks)))
         .try_init()
         .map_err(|_| InitError::GlobalTaken {

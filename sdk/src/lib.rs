@@ -3,6 +3,7 @@
 
 mod builder;
 pub mod context;
+pub mod conventions;
 mod correlation;
 mod diagnostics;
 mod error;
@@ -31,6 +32,7 @@ pub use builder::Builder;
 pub use error::{FilterError, FlushError, InitError};
 pub use export::{Delivery, DropReason};
 pub use redaction::{Redaction, Redactor};
+pub use sentry::SentryIgnore;
 pub use settings::{LogFormat, Setting, Source, Support, VARIABLES, Variable};
 pub use shutdown::{ShutdownReport, shutdown_signal};
 pub use telemetry::Telemetry;

@@ -14,6 +14,7 @@ use tracing::Level;
 
 use crate::correlation::Correlation;
 use crate::event::{Exception, Record, Sinks, Value, trace_of};
+use crate::sentry::Origin;
 
 /// `exception.type` of a panic.
 pub(crate) const KIND: &str = "panic";
@@ -67,7 +68,7 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
             stacktrace: Some(trimmed(&Backtrace::force_capture().to_string())),
         }),
     };
-    sinks.emit(&mut record);
+    sinks.emit(&mut record, Origin::current);
     context.span().set_status(Status::error(record.message));
 }
 

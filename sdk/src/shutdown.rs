@@ -93,7 +93,7 @@ pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -
     let deadline = Instant::now() + timeout;
     let given = timeout - RESERVE.min(timeout / 4);
     let mut waiting = Vec::new();
-    let mut late = Vec::new();
+    let mut done = Vec::new();
     let mut failed = Vec::new();
     let (said, answers) = channel();
     for (signal, step) in steps {
@@ -110,24 +110,26 @@ pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -
         }
     }
     drop(said);
-    while !waiting.is_empty() {
+    let mut answered = 0;
+    while answered < waiting.len() {
         match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok((signal, ended)) => {
-                waiting.retain(|name| *name != signal);
+                answered += 1;
                 match ended {
-                    Ended::Done => {}
-                    Ended::Late => late.push(signal),
-                    Ended::Failed(reason) => failed.push(format!("{signal}: {reason}")),
+                    Ended::Done => done.push(signal),
+                    Ended::Late => {}
+                    Ended::Failed(reason) => {
+                        done.push(signal);
+                        failed.push(format!("{signal}: {reason}"));
+                    }
                 }
             }
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         }
     }
-    late.append(&mut waiting);
-    Outcome {
-        waiting: late,
-        failed,
-    }
+    // In the order of the steps, whoever answered first.
+    waiting.retain(|signal| !done.contains(signal));
+    Outcome { waiting, failed }
 }
 
 /// Resolves when the process is asked to end: SIGTERM or SIGINT (Ctrl-C elsewhere).
@@ -227,7 +229,7 @@ mod tests {
         let start = Instant::now();
         let outcome = in_parallel(steps, Duration::from_millis(200));
         assert!(start.elapsed() < Duration::from_secs(2));
-        assert_eq!(outcome.waiting, ["errors", "metrics"]);
+        assert_eq!(outcome.waiting, ["metrics", "errors"]);
         assert_eq!(outcome.failed, ["logs: refused"]);
         drop(release);
     }

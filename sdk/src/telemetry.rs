@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
-use crate::export::{ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
+use crate::export::{Ending, ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
 use crate::filter::FilterHandle;
 use crate::fork;
 use crate::settings::Setting;
@@ -49,6 +49,7 @@ pub(crate) struct Pipelines {
     pub(crate) records: Option<Arc<LogPipeline>>,
     pub(crate) sentry: Option<Arc<sentry_core::Client>>,
     pub(crate) ledgers: Ledgers,
+    pub(crate) ending: Ending,
     /// Last, as the others send through it.
     pub(crate) runtime: Option<ExportRuntime>,
 }
@@ -287,6 +288,7 @@ impl Pipelines {
             std::mem::forget(self);
             return report;
         }
+        self.ending.begin();
         let outcome = in_parallel(self.steps(Doing::Shutdown), timeout);
         if !outcome.waiting.is_empty() {
             // Threads of the SDK may still wait for exports on it. They end with the process,

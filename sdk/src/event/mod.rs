@@ -29,6 +29,7 @@ pub(crate) use sentry::SentryErrors;
 use crate::correlation::Correlation;
 use crate::metrics::EventCounter;
 use crate::redaction::Redactor;
+use crate::sentry::Origin;
 use crate::span_layer::skipped_context;
 use crate::testing::CaptureSink;
 
@@ -47,7 +48,8 @@ pub(crate) struct Sinks {
 
 impl Sinks {
     /// Redacts the record, so that no sink can let a secret out, and hands it to each.
-    pub(crate) fn emit(&self, record: &mut Record<'_>) {
+    /// `origin` is asked for an error alone, and only where there is a Sentry.
+    pub(crate) fn emit(&self, record: &mut Record<'_>, origin: impl FnOnce() -> Option<Origin>) {
         record.redact(&self.redactor);
         if let Some(events) = &self.events {
             let category = record.text("log.category");
@@ -62,7 +64,7 @@ impl Sinks {
             console.emit(record);
         }
         if let Some(sentry) = &self.sentry {
-            sentry.emit(record);
+            sentry.emit(record, origin);
         }
         if let Some(capture) = &self.capture {
             capture.emit(record);
@@ -139,7 +141,8 @@ where
             exception: None,
         };
         record.visit(event);
-        self.sinks.emit(&mut record);
+        self.sinks
+            .emit(&mut record, || Origin::of(ctx.event_scope(event)));
         if record.level == Level::ERROR
             && let Some(context) = context
         {

@@ -47,7 +47,7 @@ impl OtlpLogs {
     fn encode(&self, record: &Record<'_>, buffer: &mut Vec<u8>) {
         let mut log = LogWriter(buffer);
         log.time(record.timestamp);
-        let (number, text) = severity(record.level);
+        let (number, text) = severity(record);
         log.severity(number, text);
         log.body(&record.message);
         self.attributes(record, &mut log);
@@ -128,8 +128,11 @@ impl Attributes<'_, '_> {
     }
 }
 
-fn severity(level: Level) -> (u8, &'static str) {
-    match level {
+fn severity(record: &Record<'_>) -> (u8, &'static str) {
+    if record.is_critical() {
+        return (21, "FATAL");
+    }
+    match record.level {
         Level::TRACE => (1, "TRACE"),
         Level::DEBUG => (5, "DEBUG"),
         Level::INFO => (9, "INFO"),

@@ -109,6 +109,9 @@ impl Exception {
     }
 }
 
+/// How the `log` crate's records carry what the metadata now says.
+const FROM_LOG: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
+
 /// The name that the program gave the event. `tracing` makes one from the source position
 /// where none was given, which names nothing.
 pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'static str> {
@@ -126,6 +129,11 @@ impl Record<'_> {
                 Value::Text(text) if *field == name => Some(text.as_str()),
                 _ => None,
             })
+    }
+
+    /// Whether it says `event.severity=critical`, for which `tracing` has no level.
+    pub(crate) fn is_critical(&self) -> bool {
+        self.text("event.severity") == Some("critical")
     }
 
     /// What is known of the request, by name, without what the record says itself.
@@ -169,8 +177,7 @@ impl Visitor<'_, '_> {
                 Value::Text(text) => text,
                 other => other.to_string(),
             };
-        } else if !name.starts_with("log.") {
-            // `log.*` is how the `log` crate's records carry what the metadata now says.
+        } else if !FROM_LOG.contains(&name) {
             self.0.fields.push((name, value));
         }
     }

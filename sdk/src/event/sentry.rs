@@ -5,30 +5,33 @@ use std::sync::Arc;
 
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
-use sentry_core::Client;
 use sentry_core::protocol::{
-    Breadcrumb, Event, Level as SentryLevel, Mechanism, User, Value as Json,
+    Breadcrumb, Event, Frame, Level as SentryLevel, Mechanism, Stacktrace, User, Value as Json,
 };
 use sentry_core::types::Uuid;
+use sentry_core::{Client, ClientOptions};
 use tracing::Level;
 
 use super::record::{Exception, Record, Value};
+use crate::sentry::{self, Origin, SentryIgnore};
 
 #[derive(Debug)]
 pub(crate) struct SentryErrors {
     client: Arc<Client>,
+    ignore: SentryIgnore,
 }
 
 impl SentryErrors {
-    pub(crate) fn new(client: Arc<Client>) -> Self {
-        Self { client }
+    pub(crate) fn new(client: Arc<Client>, ignore: SentryIgnore) -> Self {
+        Self { client, ignore }
     }
 
-    /// An ERROR becomes an event; that and the levels down to INFO leave a breadcrumb for
-    /// the request's next event.
-    pub(crate) fn emit(&self, record: &Record<'_>) {
-        if record.level == Level::ERROR {
-            self.capture(record);
+    /// An ERROR, or what is critical at any level, becomes an event; that and the levels
+    /// down to INFO leave a breadcrumb for the request's next event. Where it came from is
+    /// looked up for an event alone.
+    pub(crate) fn emit(&self, record: &Record<'_>, origin: impl FnOnce() -> Option<Origin>) {
+        if (record.level == Level::ERROR || record.is_critical()) && !self.ignores(record) {
+            self.capture(record, origin());
         }
         if record.level <= Level::INFO
             && let Some(correlation) = &record.correlation
@@ -37,8 +40,20 @@ impl SentryErrors {
         }
     }
 
-    fn capture(&self, record: &Record<'_>) {
-        let event = event(record);
+    fn ignores(&self, record: &Record<'_>) -> bool {
+        let error = record.exception.as_ref().and_then(|error| error.kind);
+        self.ignore.matches(error, record.name, record.target)
+    }
+
+    fn capture(&self, record: &Record<'_>, origin: Option<Origin>) {
+        let mut event = event(record);
+        let origin = origin.unwrap_or_default();
+        if !origin.transaction.is_empty() {
+            event.transaction = Some(origin.transaction);
+        }
+        let host = self.client.options().server_name.as_deref();
+        let host = host.unwrap_or("localhost");
+        sentry::describe(&mut event, &origin.fields, &record.fields, host);
         // The ids come from the current context, which need not be the record's.
         let context = record.trace.clone().map_or_else(OtelContext::new, |ids| {
             OtelContext::new().with_remote_span_context(ids)
@@ -54,7 +69,7 @@ fn event(record: &Record<'_>) -> Event<'static> {
     let panicked = record.exception.as_ref().is_some_and(is_panic);
     let mut event = Event {
         event_id: Uuid::new_v4(),
-        level: if panicked {
+        level: if panicked || record.is_critical() {
             SentryLevel::Fatal
         } else {
             SentryLevel::Error
@@ -62,7 +77,6 @@ fn event(record: &Record<'_>) -> Event<'static> {
         logger: Some(record.target.to_owned()),
         message: Some(record.message.clone()),
         timestamp: record.timestamp,
-        transaction: record.span.map(str::to_owned),
         ..Event::default()
     };
     if let Some(exception) = &record.exception {
@@ -86,7 +100,7 @@ fn event(record: &Record<'_>) -> Event<'static> {
         event.breadcrumbs = correlation.trail().into();
     }
     for (name, value) in &record.fields {
-        event.extra.insert((*name).to_owned(), json(value));
+        event.extra.insert((*name).to_owned(), value.to_json());
     }
     event
 }
@@ -122,7 +136,7 @@ fn breadcrumb(record: &Record<'_>) -> Breadcrumb {
         data: record
             .fields
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), json(value)))
+            .map(|(name, value)| ((*name).to_owned(), value.to_json()))
             .collect(),
         ..Breadcrumb::default()
     }
@@ -132,15 +146,41 @@ fn is_panic(exception: &Exception) -> bool {
     exception.kind == Some(crate::panic::KIND)
 }
 
+/// The stack of a panic, which ends with the frame that panicked. Sentry takes the last frame
+/// for the place of the failure; what runs above it is the panic's own machinery and ours,
+/// the same in every panic.
+fn panic_stack() -> Option<Stacktrace> {
+    let mut stack = sentry_backtrace::current_stacktrace()?;
+    let is = |frame: &Frame, part: &str| {
+        frame
+            .function
+            .as_deref()
+            .is_some_and(|function| function.contains(part))
+    };
+    let unwind = stack
+        .frames
+        .iter()
+        .rposition(|frame| is(frame, "rust_begin_unwind"));
+    if let Some(unwind) = unwind {
+        stack.frames.truncate(unwind);
+        while stack
+            .frames
+            .pop_if(|frame| is(frame, "core::panicking"))
+            .is_some()
+        {}
+    }
+    // Which frames are the service's own: `unwrap` panics in the standard library.
+    sentry_backtrace::process_event_stacktrace(&mut stack, &ClientOptions::default());
+    Some(stack)
+}
+
 /// Sentry wants the root cause first and the error that was seen last.
 fn exceptions(exception: &Exception) -> Vec<sentry_core::protocol::Exception> {
     let panicked = is_panic(exception);
     let outermost = sentry_core::protocol::Exception {
         ty: exception.kind.unwrap_or("Error").to_owned(),
         value: Some(exception.message.clone()),
-        stacktrace: panicked
-            .then(sentry_backtrace::current_stacktrace)
-            .flatten(),
+        stacktrace: panicked.then(panic_stack).flatten(),
         mechanism: panicked.then(|| Mechanism {
             ty: "panic".to_owned(),
             handled: Some(false),
@@ -159,12 +199,14 @@ fn exceptions(exception: &Exception) -> Vec<sentry_core::protocol::Exception> {
         .collect()
 }
 
-fn json(value: &Value) -> Json {
-    match value {
-        Value::Bool(value) => Json::from(*value),
-        Value::Int(value) => Json::from(*value),
-        Value::Uint(value) => Json::from(*value),
-        Value::Float(value) => Json::from(*value),
-        Value::Text(value) => Json::from(value.clone()),
+impl Value {
+    pub(crate) fn to_json(&self) -> Json {
+        match self {
+            Self::Bool(value) => Json::from(*value),
+            Self::Int(value) => Json::from(*value),
+            Self::Uint(value) => Json::from(*value),
+            Self::Float(value) => Json::from(*value),
+            Self::Text(value) => Json::from(value.clone()),
+        }
     }
 }

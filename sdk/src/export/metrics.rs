@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use tokio::runtime::Handle;
 use super::answer::Answer;
 use super::backoff::Backoff;
 use super::destination::Destination;
+use super::ending::{Ending, NEVER_REACHED};
 use super::ledger::{DropReason, Ledger};
 use super::transport::Transport;
 use crate::fork;
@@ -38,6 +40,9 @@ struct Tries {
     destination: Arc<Destination>,
     ledger: Arc<Ledger>,
     timeout: Duration,
+    ending: Ending,
+    /// Whether the receiver has ever answered.
+    reached: Arc<AtomicBool>,
 }
 
 impl MetricExporter {
@@ -47,6 +52,7 @@ impl MetricExporter {
         timeout: Duration,
         destination: Arc<Destination>,
         ledger: Arc<Ledger>,
+        ending: Ending,
         runtime: Handle,
     ) -> Self {
         Self {
@@ -55,6 +61,8 @@ impl MetricExporter {
                 destination,
                 ledger,
                 timeout,
+                ending,
+                reached: Arc::default(),
             },
             temporality,
             runtime,
@@ -122,7 +130,11 @@ impl Tries {
         let started = Instant::now();
         let mut backoff = Backoff::default();
         loop {
-            let (after, why, sent) = match self.transport.send(body.clone(), packing).await {
+            let answer = self.transport.send(body.clone(), packing).await;
+            if answer.is_ok() {
+                self.reached.store(true, Ordering::Relaxed);
+            }
+            let (after, why, sent) = match answer {
                 Ok(Answer::Accepted { rejected, why }) => {
                     self.accepted(points, rejected.min(points), &why);
                     return Ok(());
@@ -136,8 +148,12 @@ impl Tries {
                 Err(failure) => (None, failure.why, failure.sent),
             };
             self.destination.failed(&why);
-            let pause = after.unwrap_or_else(|| backoff.next(false));
-            if started.elapsed().saturating_add(pause) >= self.timeout {
+            let ending = self.ending.lasts();
+            let pause = after.unwrap_or_else(|| backoff.next(ending.is_some()));
+            let late = started.elapsed().saturating_add(pause) >= self.timeout;
+            let nobody = ending.is_some_and(|lasts| lasts >= NEVER_REACHED)
+                && !self.reached.load(Ordering::Relaxed);
+            if late || nobody {
                 let reason = if sent {
                     DropReason::Unconfirmed
                 } else {
@@ -145,7 +161,10 @@ impl Tries {
                 };
                 return lost(reason, why);
             }
-            tokio::time::sleep(pause).await;
+            match ending {
+                Some(_) => tokio::time::sleep(pause).await,
+                None => self.ending.begun_within(pause).await,
+            }
         }
     }
 

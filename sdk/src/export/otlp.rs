@@ -8,6 +8,7 @@ use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 
 use super::destination::Destination;
 use super::encode::Envelope;
+use super::ending::Ending;
 use super::ledger::Ledgers;
 use super::logs::{EncodeLogs, LogPipeline};
 use super::metrics::MetricExporter;
@@ -23,6 +24,7 @@ use crate::settings::{BatchSettings, OtlpSettings};
 pub(crate) struct Outlet<'a> {
     pub(crate) runtime: &'a ExportRuntime,
     pub(crate) ledgers: &'a Ledgers,
+    pub(crate) ending: &'a Ending,
     /// Without secrets already.
     pub(crate) resource: &'a Resource,
 }
@@ -83,6 +85,7 @@ impl Outlet<'_> {
             settings.timeout,
             destination,
             Arc::clone(&self.ledgers.metrics),
+            self.ending.clone(),
             self.runtime.handle().clone(),
         ))
     }

@@ -11,15 +11,12 @@ use super::answer::Answer;
 use super::backoff::Backoff;
 use super::destination::Destination;
 use super::encode::halves;
+use super::ending::NEVER_REACHED;
 use super::inlet::Held;
 use super::ledger::{DropReason, Ledger};
 use super::packing::Packing;
 use super::queue::{Batch, Queue};
 use super::transport::Transport;
-
-/// At the end, how long a receiver is tried that never answered: most likely there is none,
-/// and nobody wants to wait the whole deadline for it on a laptop.
-const NEVER_REACHED: Duration = Duration::from_secs(1);
 
 /// What the books need of a signal's way in.
 pub(super) trait Books: Send + Sync + 'static {

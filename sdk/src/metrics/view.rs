@@ -15,6 +15,9 @@ const EXPONENTIAL: Aggregation = Aggregation::Base2ExponentialHistogram {
     record_min_max: true,
 };
 
+/// The SDK's own default.
+const SDK_LIMIT: usize = 2000;
+
 /// The one view: two that match an instrument would make two streams of it.
 pub(super) fn view(
     bounds: Arc<Bounds>,
@@ -29,8 +32,9 @@ pub(super) fn view(
         }
         let mut stream = Stream::builder();
         if ours {
-            // The registry folds what is beyond the limit; the SDK must not do it earlier.
-            stream = stream.with_cardinality_limit(series_limit);
+            // The registry folds what is beyond the limit; the SDK must not do it earlier, nor
+            // with what is observed of the process and of the export beside the registry.
+            stream = stream.with_cardinality_limit(series_limit.max(SDK_LIMIT));
         }
         if let Some(aggregation) = aggregation {
             stream = stream.with_aggregation(aggregation);

@@ -3,7 +3,7 @@
 //! An event is walked as JSON, the form in which it leaves: no field can be forgotten, nor
 //! one that a later version of the protocol adds.
 
-use sentry_core::protocol::{Breadcrumb, Event, Map};
+use sentry_core::protocol::{Breadcrumb, Event, Map, Url};
 use serde_json::Value;
 
 use super::{REPLACEMENT, Redactor};
@@ -14,7 +14,7 @@ impl Redactor {
         let fallback = (event.event_id, event.level, event.timestamp);
         let redacted = serde_json::to_value(event).and_then(|mut json| {
             self.json(&mut json);
-            address(&mut json);
+            addresses(&mut json);
             serde_json::from_value(json)
         });
         redacted.unwrap_or_else(|_| {
@@ -82,8 +82,14 @@ impl Redactor {
     }
 }
 
-/// The one place of an event where a text must be an address.
-fn address(event: &mut Value) {
+/// The two places of an event where a text must be an address.
+fn addresses(event: &mut Value) {
+    if let Some(request) = event.get_mut("request").and_then(Value::as_object_mut)
+        && let Some(Value::String(url)) = request.get("url")
+        && url.parse::<Url>().is_err()
+    {
+        request.remove("url");
+    }
     if let Some(user) = event.get_mut("user").and_then(Value::as_object_mut)
         && user
             .get("ip_address")
@@ -97,7 +103,7 @@ fn address(event: &mut Value) {
 mod tests {
     use super::*;
     use crate::Redaction;
-    use sentry_core::protocol::{IpAddress, User};
+    use sentry_core::protocol::{IpAddress, Request, User};
 
     #[test]
     fn a_breadcrumb_waits_without_its_secrets() {
@@ -129,6 +135,11 @@ mod tests {
                 ip_address: Some(IpAddress::Exact([10, 0, 0, 7].into())),
                 ..User::default()
             }),
+            request: Some(Request {
+                method: Some("GET".to_owned()),
+                url: "http://10.0.0.7/cart".parse().ok(),
+                ..Request::default()
+            }),
             ..Event::default()
         };
         let sent = |event: &Event<'_>| serde_json::to_value(event).unwrap();
@@ -139,5 +150,10 @@ mod tests {
         let redacted = strict.event(event);
         assert_eq!(redacted.message.unwrap(), "plain");
         assert_eq!(redacted.user.unwrap().ip_address, None);
+        let request = redacted.request.unwrap();
+        assert_eq!(
+            (request.method.as_deref(), request.url),
+            (Some("GET"), None)
+        );
     }
 }

@@ -1,5 +1,9 @@
 //! The Sentry client: built only where `SENTRY_DSN` is set, on our own transport.
 
+mod ignore;
+mod rate_limits;
+mod request;
+mod span_fields;
 mod transport;
 
 use std::borrow::Cow;
@@ -18,6 +22,10 @@ use crate::resource;
 use crate::settings::SentrySettings;
 use transport::Transports;
 
+pub use ignore::SentryIgnore;
+pub(crate) use request::describe;
+pub(crate) use span_fields::{Origin, SpanFields};
+
 /// Builds the client and makes it the process's own, so that the service's direct
 /// `sentry::` calls use it too.
 pub(crate) fn client(
@@ -27,7 +35,7 @@ pub(crate) fn client(
     ledger: Arc<Ledger>,
     redactor: &Arc<Redactor>,
 ) -> Result<Arc<Client>, InitError> {
-    let transports = Transports::new(&settings.dsn, runtime.handle().clone(), ledger)?;
+    let transports = Transports::new(&settings, runtime.handle().clone(), ledger)?;
     let (events, breadcrumbs) = (Arc::clone(redactor), Arc::clone(redactor));
     let mut options = ClientOptions::new()
         .maybe_release(
@@ -45,8 +53,13 @@ pub(crate) fn client(
         )
         .before_send(move |event| Some(events.event(event)))
         .before_breadcrumb(move |breadcrumb| Some(breadcrumbs.breadcrumb(breadcrumb)))
+        .sample_rate(settings.sample_rate)
+        .debug(settings.debug)
         .transport(transports)
-        .add_integration(CurrentTrace);
+        .add_integration(Everywhere {
+            tags: SERVICE.map(|name| Some((name, resource::text(resource, name)?))),
+            distribution: settings.distribution,
+        });
     options.dsn = Some(settings.dsn);
     if let Some(host) = resource::text(resource, "host.name") {
         options = options.server_name(host);
@@ -63,14 +76,21 @@ fn release(resource: &Resource) -> Option<String> {
     Some(format!("{name}@{version}"))
 }
 
-/// Gives every event the ids of the current OpenTelemetry context: ours, which attach the
-/// record's context, and those that the service captures itself.
-#[derive(Debug)]
-struct CurrentTrace;
+/// What of the resource is a tag; release, environment and the server's name have fields of
+/// their own.
+const SERVICE: [&str; 2] = ["service.name", "service.namespace"];
 
-impl Integration for CurrentTrace {
+/// What every event has: ours, and those that the service captures itself. The trace is the
+/// current OpenTelemetry context's; ours attach the record's.
+#[derive(Debug)]
+struct Everywhere {
+    tags: [Option<(&'static str, String)>; SERVICE.len()],
+    distribution: Option<String>,
+}
+
+impl Integration for Everywhere {
     fn name(&self) -> &'static str {
-        "throughline-current-trace"
+        "throughline"
     }
 
     fn process_event(
@@ -78,6 +98,16 @@ impl Integration for CurrentTrace {
         mut event: Event<'static>,
         _options: &ClientOptions,
     ) -> Option<Event<'static>> {
+        for (name, value) in self.tags.iter().flatten() {
+            // What the service says itself stays.
+            event
+                .tags
+                .entry((*name).to_owned())
+                .or_insert_with(|| value.clone());
+        }
+        if event.dist.is_none() {
+            event.dist = self.distribution.clone().map(Cow::Owned);
+        }
         let context = OtelContext::current();
         let span = context.span();
         let ids = span.span_context();

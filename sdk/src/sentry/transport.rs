@@ -4,17 +4,21 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Uri};
+use http::{HeaderValue, Request, StatusCode, Uri};
+use sentry_core::client_report::{Reason, Recorder};
 use sentry_core::types::Dsn;
 use sentry_core::{Envelope, Transport, TransportFactory, TransportOptions};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
+use super::rate_limits::RateLimits;
 use crate::InitError;
-use crate::export::{Client, Destination, DropReason, Ledger};
+use crate::diagnostics::{self, Level};
+use crate::export::{Client, Destination, DropReason, Ledger, Reply};
+use crate::settings::SentrySettings;
 
 /// Errors are rare and large; a burst beyond this is counted as dropped.
 const QUEUE: usize = 256;
@@ -25,11 +29,16 @@ pub(super) struct Transports {
     destination: Arc<Destination>,
     runtime: Handle,
     ledger: Arc<Ledger>,
+    debug: bool,
 }
 
 impl Transports {
-    pub(super) fn new(dsn: &Dsn, runtime: Handle, ledger: Arc<Ledger>) -> Result<Self, InitError> {
-        let url = dsn.envelope_api_url();
+    pub(super) fn new(
+        settings: &SentrySettings,
+        runtime: Handle,
+        ledger: Arc<Ledger>,
+    ) -> Result<Self, InitError> {
+        let url = settings.dsn.envelope_api_url();
         let destination = Arc::new(Destination::sentry(url.origin().ascii_serialization()));
         let secure = url.scheme() == "https";
         let client =
@@ -45,6 +54,7 @@ impl Transports {
             destination,
             runtime,
             ledger,
+            debug: settings.debug,
         })
     }
 }
@@ -58,6 +68,9 @@ impl TransportFactory for Transports {
             destination: Arc::clone(&self.destination),
             waiting: Arc::clone(&waiting),
             ledger: Arc::clone(&self.ledger),
+            limits: RateLimits::default(),
+            lost: options.client_report_recorder.clone(),
+            debug: self.debug,
             url: options
                 .dsn
                 .envelope_api_url()
@@ -71,6 +84,7 @@ impl TransportFactory for Transports {
             commands: queue,
             waiting,
             ledger: Arc::clone(&self.ledger),
+            lost: options.client_report_recorder,
         })
     }
 }
@@ -94,14 +108,22 @@ struct Queue {
     /// so that a full queue still takes a flush.
     waiting: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
+    lost: Recorder,
 }
 
 impl Transport for Queue {
     fn send_envelope(&self, envelope: Envelope) {
+        // What was ignored or not sampled never comes here: nobody meant to send it.
         self.ledger.emitted(1);
-        let room = self.waiting.fetch_add(1, Ordering::Relaxed) < QUEUE;
-        let command = Command::Send(Box::new(envelope));
-        if !room || self.commands.send(command).is_err() {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.ledger.dropped(DropReason::QueueFull, 1);
+            self.lost.record_lost_data(&envelope, Reason::QueueOverflow);
+        } else if self
+            .commands
+            .send(Command::Send(Box::new(envelope)))
+            .is_err()
+        {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             self.ledger.dropped(DropReason::QueueFull, 1);
         }
@@ -118,16 +140,21 @@ struct Sender {
     destination: Arc<Destination>,
     waiting: Arc<AtomicUsize>,
     ledger: Arc<Ledger>,
+    limits: RateLimits,
+    /// Tells the server, with a later envelope, what did not reach it.
+    lost: Recorder,
+    /// `SENTRY_DEBUG`.
+    debug: bool,
     url: Uri,
     auth: HeaderValue,
 }
 
 impl Sender {
-    async fn run(self, mut commands: mpsc::UnboundedReceiver<Command>) {
+    async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         while let Some(command) = commands.recv().await {
             match command {
                 Command::Send(envelope) => {
-                    self.send(&envelope).await;
+                    self.send(*envelope).await;
                     self.waiting.fetch_sub(1, Ordering::Relaxed);
                 }
                 Command::Flush(done) => {
@@ -138,15 +165,20 @@ impl Sender {
         }
     }
 
-    async fn send(&self, envelope: &Envelope) {
-        let result = match self.request(envelope) {
-            Ok(request) => match self.client.send(request).await {
-                Ok(reply) if reply.status.is_success() => Ok(()),
-                Ok(reply) => Err(format!("it answered {}", reply.status)),
-                Err(failure) => Err(failure.why),
-            },
-            Err(reason) => Err(reason),
+    async fn send(&mut self, envelope: Envelope) {
+        let event = envelope.uuid().copied().unwrap_or_default();
+        let admitted = self.limits.admit(envelope, Instant::now(), &self.lost);
+        let result = match &admitted {
+            Some(envelope) => self.exchange(envelope).await,
+            None => Err("it asked to be left alone for a while".to_owned()),
         };
+        if self.debug {
+            let outcome = result
+                .as_ref()
+                .map_or_else(String::as_str, |()| "delivered");
+            let message = format!("Sentry event {}: {outcome}", event.simple());
+            diagnostics::say_at(Level::Info, &message);
+        }
         match result {
             Ok(()) => {
                 self.ledger.delivered(1);
@@ -156,6 +188,29 @@ impl Sender {
                 self.ledger.dropped(DropReason::ExportFailed, 1);
                 self.destination.failed(&reason);
             }
+        }
+    }
+
+    async fn exchange(&mut self, envelope: &Envelope) -> Result<(), String> {
+        let lost = |reason| self.lost.record_lost_data(envelope, reason);
+        let request = self
+            .request(envelope)
+            .inspect_err(|_| lost(Reason::InternalError))?;
+        let Reply {
+            status, headers, ..
+        } = self.client.send(request).await.map_err(|failure| {
+            lost(Reason::NetworkError);
+            failure.why
+        })?;
+        // The server counts what it refuses for its own limits.
+        if !status.is_success() && status != StatusCode::TOO_MANY_REQUESTS {
+            lost(Reason::SendError);
+        }
+        self.limits.learn(status, &headers, Instant::now());
+        if status.is_success() {
+            Ok(())
+        } else {
+            Err(format!("it answered {status}"))
         }
     }
 

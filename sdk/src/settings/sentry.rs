@@ -11,7 +11,16 @@ pub(crate) struct SentrySettings {
     pub(crate) dsn: Dsn,
     pub(crate) release: Option<String>,
     pub(crate) environment: Option<String>,
+    /// `SENTRY_DIST`.
+    pub(crate) distribution: Option<String>,
+    /// The share of events that is sent, from 0 to 1.
+    pub(crate) sample_rate: f32,
+    /// What the client does is said on standard error.
+    pub(crate) debug: bool,
 }
+
+/// Variables whose value is taken as it stands.
+const TEXTS: [&str; 3] = ["SENTRY_RELEASE", "SENTRY_ENVIRONMENT", "SENTRY_DIST"];
 
 impl SentrySettings {
     /// `None` without a `SENTRY_DSN`: then nothing of Sentry is built or paid for.
@@ -45,15 +54,20 @@ impl SentrySettings {
             shown,
             Source::Variable("SENTRY_DSN".to_owned()),
         );
-        for variable in ["SENTRY_RELEASE", "SENTRY_ENVIRONMENT"] {
-            if let Some(value) = env.get(variable) {
-                env.decide(variable, value, Source::Variable(variable.to_owned()));
-            }
-        }
+        let [release, environment, distribution] = TEXTS.map(|variable| {
+            let value = env.get(variable)?;
+            env.decide(variable, &value, Source::Variable(variable.to_owned()));
+            Some(value)
+        });
         Ok(Some(Self {
             dsn,
-            release: env.get("SENTRY_RELEASE"),
-            environment: env.get("SENTRY_ENVIRONMENT"),
+            release,
+            environment,
+            distribution,
+            sample_rate: env.word("SENTRY_SAMPLE_RATE", 1.0, "a number from 0 to 1", |text| {
+                text.parse().ok().filter(|rate| (0.0..=1.0).contains(rate))
+            }),
+            debug: env.flag("SENTRY_DEBUG"),
         }))
     }
 }
@@ -78,6 +92,31 @@ mod tests {
                 "{said}"
             );
             assert!(!said.contains("hunter2"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_sample_rate_that_is_none_sends_everything() {
+        for (text, rate, warnings) in [
+            ("0", 0.0, 0),
+            ("0.25", 0.25, 0),
+            ("1", 1.0, 0),
+            ("25%", 1.0, 1),
+            ("-0.1", 1.0, 1),
+            ("1.5", 1.0, 1),
+            ("NaN", 1.0, 1),
+        ] {
+            let lookup = |name: &str| match name {
+                "SENTRY_DSN" => Some("https://key@sentry.example/7".to_owned()),
+                "SENTRY_SAMPLE_RATE" => Some(text.to_owned()),
+                _ => None,
+            };
+            let env = Env::new(&lookup);
+            let settings = SentrySettings::read(&env).unwrap().unwrap();
+            assert!((settings.sample_rate - rate).abs() < f32::EPSILON, "{text}");
+            let said = env.take_warnings();
+            assert_eq!(said.len(), warnings, "{text}: {said:?}");
+            assert!(said.iter().all(|said| said.contains("SENTRY_SAMPLE_RATE")));
         }
     }
 

@@ -1,5 +1,5 @@
-//! Every variable that the OpenTelemetry specification names, and ours, with what becomes
-//! of it. `docs/conventions.md` has the same table for people; a test compares the two, and
+//! Every variable that the OpenTelemetry specification names, those of Sentry's SDKs, and
+//! ours, with what becomes of it. `docs/conventions.md` has the same table for people; a test compares the two, and
 //! another this table with what is read.
 
 /// A variable, and whether it has an effect.
@@ -40,7 +40,12 @@ const ZIPKIN: &str = "the specification has deprecated the Zipkin exporter; a co
 const CONFIG_FILE: &str = "declarative configuration is still in development, and has no crate for the OpenTelemetry version in use";
 const OBSOLETE: &str = "the specification calls it obsolete; use OTEL_EXPORTER_OTLP_TRACES_INSECURE or OTEL_EXPORTER_OTLP_METRICS_INSECURE";
 
-/// Every variable that the OpenTelemetry specification names, and those of our own.
+const SENTRY_TRACES: &str = "traces go by OTLP; OTEL_TRACES_SAMPLER says which are kept";
+const SENTRY_PROFILES: &str = "the SDK makes no profiles";
+const SENTRY_TRACE: &str = "the trace comes with a request, by OTEL_PROPAGATORS";
+
+/// Every variable that the OpenTelemetry specification names, those that Sentry's SDKs know,
+/// and those of our own.
 ///
 /// ```
 /// use throughline::{Support, VARIABLES};
@@ -141,6 +146,27 @@ pub const VARIABLES: &[Variable] = &[
     honoured("SENTRY_DSN"),
     honoured("SENTRY_RELEASE"),
     honoured("SENTRY_ENVIRONMENT"),
+    honoured("SENTRY_DIST"),
+    honoured("SENTRY_SAMPLE_RATE"),
+    honoured("SENTRY_DEBUG"),
+    not("SENTRY_TRACES_SAMPLE_RATE", SENTRY_TRACES),
+    not("SENTRY_PROFILES_SAMPLE_RATE", SENTRY_PROFILES),
+    not("SENTRY_PROFILE_SESSION_SAMPLE_RATE", SENTRY_PROFILES),
+    not("SENTRY_TRACE", SENTRY_TRACE),
+    not("SENTRY_BAGGAGE", SENTRY_TRACE),
+    not(
+        "SENTRY_MAX_BREADCRUMBS",
+        "an event has the last 100 records of its request",
+    ),
+    not(
+        "SENTRY_SEND_DEFAULT_PII",
+        "what is sent is fixed and redacted; `builder(..).redact(..)` takes out more",
+    ),
+    not(
+        "SENTRY_SERVER_NAME",
+        "the server's name is the resource's host.name",
+    ),
+    not("SENTRY_SPOTLIGHT", "events go to SENTRY_DSN alone"),
     honoured("RUST_LOG"),
     honoured("NO_COLOR"),
     honoured("THROUGHLINE_LOG_FORMAT"),

@@ -1,10 +1,14 @@
-//! `docs/conventions.md` and the code say the same.
+//! `docs/conventions.md`, the code and what Loki is told say the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use throughline::conventions::{
+    ATTRIBUTES, EVENTS, Former, METRICS, MetricKind, Place, STREAMS, SetBy, Stream,
+};
 use throughline::{Support, VARIABLES};
 
 const DOCUMENT: &str = include_str!("../../../docs/conventions.md");
+const LOKI: &str = include_str!("../../../dashboards/loki/loki.yaml");
 
 /// The text of a section, from its heading to the next of the same depth.
 fn section(heading: &str) -> &'static str {
@@ -12,7 +16,13 @@ fn section(heading: &str) -> &'static str {
         .find(&format!("\n{heading}\n"))
         .unwrap_or_else(|| panic!("no section {heading:?}"));
     let body = &DOCUMENT[start + heading.len() + 2..];
-    &body[..body.find("\n## ").unwrap_or(body.len())]
+    let depth = heading.bytes().take_while(|byte| *byte == b'#').count();
+    let ends = |line: &&str| {
+        let marks = line.bytes().take_while(|byte| *byte == b'#').count();
+        (1..=depth).contains(&marks)
+    };
+    let next = body.lines().find(ends).and_then(|line| body.find(line));
+    &body[..next.unwrap_or(body.len())]
 }
 
 /// The cells of each row that begins with a name in backticks.
@@ -62,4 +72,172 @@ fn the_table_of_variables_is_the_code_s() {
         documented.is_empty(),
         "the code knows none of {documented:?}"
     );
+}
+
+/// The table as the code has it and as the document does, row by row in their order.
+fn compare(heading: &str, code: impl Iterator<Item = String>) {
+    let code: Vec<String> = code.collect();
+    let document: Vec<&str> = section(heading)
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
+    for (code, document) in code.iter().zip(&document) {
+        assert_eq!(code, document, "{heading}");
+    }
+    assert_eq!(code.len(), document.len(), "rows of {heading}");
+}
+
+fn former(names: &[Former]) -> String {
+    let names: Vec<String> = names
+        .iter()
+        .map(|former| format!("{} `{}`", former.system, former.name))
+        .collect();
+    or_dash(names.join(", "))
+}
+
+fn or_dash(text: String) -> String {
+    if text.is_empty() {
+        "–".to_owned()
+    } else {
+        text
+    }
+}
+
+fn quoted(names: impl IntoIterator<Item = &'static str>) -> Vec<String> {
+    names.into_iter().map(|name| format!("`{name}`")).collect()
+}
+
+fn category(stream: &Stream) -> String {
+    match stream.category {
+        "" => "(none)".to_owned(),
+        category => format!("`{category}`"),
+    }
+}
+
+#[test]
+fn the_table_of_streams_is_the_code_s() {
+    let rows = STREAMS.iter().map(|stream| {
+        let of = EVENTS
+            .iter()
+            .filter(|event| event.category == stream.category);
+        let mut names = quoted(of.map(|event| event.name));
+        if stream.free {
+            names.push("free".to_owned());
+        }
+        format!(
+            "| {} | {} | {} | {} days |",
+            category(stream),
+            names.join(", "),
+            former(stream.formerly),
+            stream.retention_days
+        )
+    });
+    compare("### Streams", rows);
+}
+
+#[test]
+fn the_table_of_events_is_the_code_s() {
+    let rows = EVENTS.iter().map(|event| {
+        let (name, category, means) = (event.name, event.category, event.means);
+        let was = former(event.formerly);
+        format!("| `{name}` | `{category}` | {means} | {was} |")
+    });
+    compare("### Events", rows);
+    for event in EVENTS {
+        let of = STREAMS
+            .iter()
+            .filter(|stream| stream.category == event.category);
+        assert_eq!(of.count(), 1, "{} is of no stream", event.name);
+        let same = EVENTS.iter().filter(|other| other.name == event.name);
+        assert_eq!(same.count(), 1, "{} has two rows", event.name);
+    }
+}
+
+#[test]
+fn the_table_of_attributes_is_the_code_s() {
+    let rows = ATTRIBUTES.iter().map(|attribute| {
+        let places: Vec<&str> = attribute
+            .places
+            .iter()
+            .map(|place| match place {
+                Place::Resource => "resource",
+                Place::Span => "span",
+                Place::Record => "record",
+                Place::RecordField => "field of the record",
+                other => panic!("{other:?} has no word"),
+            })
+            .collect();
+        let by = match attribute.set_by {
+            SetBy::Sdk => "the SDK",
+            _ => "the service",
+        };
+        let (name, places, was) = (
+            attribute.name,
+            places.join(", "),
+            former(attribute.formerly),
+        );
+        format!("| `{name}` | {places} | {by} | {was} |")
+    });
+    compare("### Attributes", rows);
+    let names: BTreeSet<&str> = ATTRIBUTES.iter().map(|attribute| attribute.name).collect();
+    assert_eq!(names.len(), ATTRIBUTES.len(), "one row an attribute");
+}
+
+#[test]
+fn the_tables_of_metrics_are_the_code_s() {
+    let mut documented = BTreeMap::new();
+    for row in rows(section("## Metrics")) {
+        let [names, kind, unit, attributes] = row[..] else {
+            panic!("four cells: {row:?}");
+        };
+        for name in names.split(", ") {
+            let name = name.trim_matches('`');
+            let known = documented.insert(name, (kind, unit.trim_matches('`'), attributes));
+            assert_eq!(known, None, "{name} has two rows");
+        }
+    }
+    for metric in METRICS {
+        let (kind, unit, attributes) = documented
+            .remove(metric.name)
+            .unwrap_or_else(|| panic!("{} has no row", metric.name));
+        let expected = match metric.kind {
+            MetricKind::Counter => "counter",
+            MetricKind::UpDownCounter => "up-down counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram => "histogram",
+            other => panic!("{other:?} has no word"),
+        };
+        assert_eq!((kind, unit), (expected, metric.unit), "{}", metric.name);
+        // Values of an attribute stand there too, in brackets.
+        let without_values: String = attributes
+            .split('(')
+            .map(|part| part.split_once(')').map_or(part, |(_, rest)| rest))
+            .collect();
+        let named: Vec<&str> = without_values.split('`').skip(1).step_by(2).collect();
+        assert_eq!(named, metric.attributes, "{}", metric.name);
+    }
+    assert!(
+        documented.is_empty(),
+        "the code knows none of {documented:?}"
+    );
+}
+
+#[test]
+fn loki_keeps_each_stream_as_long_as_is_said() {
+    let default = LOKI.split("retention_period: ").nth(1).unwrap();
+    let mut told = BTreeMap::from([("", days(default))]);
+    for stream in LOKI.split("log_category=\"").skip(1) {
+        let name = &stream[..stream.find('"').unwrap()];
+        told.insert(name, days(stream.split("period: ").nth(1).unwrap()));
+    }
+    let said: BTreeMap<&str, u16> = STREAMS
+        .iter()
+        .map(|stream| (stream.category, stream.retention_days))
+        .collect();
+    assert_eq!(told, said);
+}
+
+fn days(text: &str) -> u16 {
+    text[..text.find('d').unwrap()].parse().unwrap()
 }

@@ -1,9 +1,11 @@
 //! What reaches Sentry: envelopes, decoded.
 
 use crate::support::intake::Intake;
-use crate::support::{in_child, is_child};
+use crate::support::{in_child, is_child, received_by, text};
 use axum::http::StatusCode;
 use serde_json::Value;
+use throughline_receiver::Attributes;
+use throughline_receiver::proto::trace::v1::status::StatusCode as SpanStatus;
 use tracing::Instrument;
 
 fn reported(test: &str, more: &[(&str, &str)], body: fn()) -> Vec<Value> {
@@ -85,6 +87,98 @@ fn an_error_event_becomes_one_sentry_event_of_the_same_trace() {
     assert_eq!(values, ["invalid digit found in string", "checkout failed"]);
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("order not placed")]
+struct OrderError(#[source] PaymentError);
+
+#[derive(Debug, thiserror::Error)]
+#[error("payment refused")]
+struct PaymentError(#[source] CheckoutError);
+
+#[test]
+fn one_error_is_an_event_a_record_and_a_failed_span_of_one_trace() {
+    let test = "one_error_is_an_event_a_record_and_a_failed_span_of_one_trace";
+    let intake = (!is_child(test)).then(|| Intake::start(StatusCode::OK));
+    let dsn = intake.as_ref().map_or("", |intake| intake.dsn.as_str());
+    let (receiver, _) = received_by(test, "grpc", &[("SENTRY_DSN", dsn)], || {
+        let telemetry = throughline::init("shop").unwrap();
+        tracing::info_span!("place order").in_scope(|| {
+            let digits = "x".parse::<i32>().unwrap_err();
+            let failure = OrderError(PaymentError(CheckoutError(digits)));
+            tracing::error!(error = throughline::error(&failure), "no order");
+        });
+        let report = telemetry.shutdown();
+        assert!(report.is_lossless(), "{report}");
+    });
+    let messages = [
+        "order not placed",
+        "payment refused",
+        "checkout failed",
+        "invalid digit found in string",
+    ];
+
+    let spans = receiver.spans();
+    assert_eq!(spans.len(), 1, "{spans:#?}");
+    let status = spans[0].status.as_ref().unwrap();
+    assert_eq!(status.code, SpanStatus::Error as i32);
+    let (trace_id, span_id) = (spans[0].trace_id(), spans[0].span_id());
+
+    let logs = receiver.logs();
+    assert_eq!(logs.len(), 1, "{logs:#?}");
+    assert_eq!(
+        (logs[0].trace_id(), logs[0].span_id()),
+        (Some(trace_id), Some(span_id))
+    );
+    assert_eq!(
+        text(logs[0].attribute("exception.type")),
+        "wire::sentry::OrderError"
+    );
+    assert_eq!(text(logs[0].attribute("exception.message")), messages[0]);
+    let chain = text(logs[0].attribute("exception.stacktrace"));
+    for message in messages {
+        assert!(chain.contains(message), "{message:?} is not in {chain}");
+    }
+
+    let events = intake.unwrap().events();
+    assert_eq!(events.len(), 1, "{events:#?}");
+    let trace = &events[0]["contexts"]["trace"];
+    assert_eq!(trace["trace_id"], trace_id.to_string());
+    assert_eq!(trace["span_id"], span_id.to_string());
+    let exceptions = events[0]["exception"]["values"].as_array().unwrap();
+    let values: Vec<_> = exceptions.iter().map(|it| &it["value"]).collect();
+    // The root cause first, as Sentry wants it.
+    assert_eq!(values, messages.iter().rev().collect::<Vec<_>>());
+    assert_eq!(exceptions[3]["type"], "wire::sentry::OrderError");
+}
+
+#[test]
+fn a_critical_record_is_an_event_at_any_level() {
+    let test = "a_critical_record_is_an_event_at_any_level";
+    let events = reported(test, &[], || {
+        let telemetry = throughline::init("shop").unwrap();
+        tracing::info_span!("request").in_scope(|| {
+            tracing::warn!(
+                name: "attack.sql_injection",
+                { log.category = "security", event.severity = "critical" },
+                "blocked"
+            );
+            tracing::warn!(event.severity = "high", "not critical");
+            tracing::error!("an error");
+        });
+        telemetry.shutdown();
+    });
+    let seen: Vec<_> = events
+        .iter()
+        .map(|event| (&event["message"], &event["level"]))
+        .collect();
+    let error = (&Value::from("an error"), &Value::Null);
+    assert_eq!(seen, [(&"blocked".into(), &"fatal".into()), error]);
+    let tags = &events[0]["tags"];
+    assert_eq!(tags["log.category"], "security");
+    assert_eq!(tags["event.severity"], "critical");
+    assert_eq!(tags["event.name"], "attack.sql_injection");
+}
+
 #[test]
 fn an_event_brings_its_own_requests_user_and_breadcrumbs() {
     let test = "an_event_brings_its_own_requests_user_and_breadcrumbs";
@@ -142,17 +236,22 @@ fn a_panic_is_reported_exactly_once_with_its_stack() {
     assert_eq!(exception["value"], "broken");
     assert_eq!(exception["mechanism"]["handled"], false);
     let frames = exception["stacktrace"]["frames"].as_array().unwrap();
-    let here = frames.iter().any(|frame| {
-        let name = frame["function"].as_str().unwrap_or_default();
-        name.contains("a_panic_is_reported_exactly_once_with_its_stack")
-    });
-    assert!(here, "{frames:#?}");
+    let function = frames.last().unwrap()["function"].as_str().unwrap();
+    assert!(
+        function.contains("a_panic_is_reported_exactly_once_with_its_stack"),
+        "the stack does not end where it panicked: {frames:#?}"
+    );
 }
 
 #[test]
 fn what_the_service_captures_itself_is_of_the_same_trace() {
     let test = "what_the_service_captures_itself_is_of_the_same_trace";
-    let variables = [("SENTRY_RELEASE", "shop@9"), ("SENTRY_ENVIRONMENT", "prod")];
+    let variables = [
+        ("SENTRY_RELEASE", "shop@9"),
+        ("SENTRY_ENVIRONMENT", "prod"),
+        ("SENTRY_DIST", "arm64"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=retail"),
+    ];
     let events = reported(test, &variables, || {
         let telemetry = throughline::init("shop").unwrap();
         tracing::info_span!("request").in_scope(|| {
@@ -164,6 +263,11 @@ fn what_the_service_captures_itself_is_of_the_same_trace() {
     assert_eq!(events[1]["message"], "by hand");
     assert_eq!(events[1]["release"], "shop@9");
     assert_eq!(events[1]["environment"], "prod");
+    for event in events {
+        assert_eq!(event["dist"], "arm64");
+        assert_eq!(event["tags"]["service.name"], "shop");
+        assert_eq!(event["tags"]["service.namespace"], "retail");
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
+use axum::response::AppendHeaders;
 use axum::routing::post;
 use serde_json::Value;
 
@@ -19,12 +20,18 @@ pub struct Intake {
 
 impl Intake {
     pub fn start(status: StatusCode) -> Self {
+        Self::answering(status, None)
+    }
+
+    /// With a header in each answer.
+    pub fn answering(status: StatusCode, header: Option<(&'static str, &'static str)>) -> Self {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let keep = move |State(kept): State<Arc<Mutex<Vec<_>>>>, uri: Uri, body: Bytes| async move {
             let otlp = uri.path().starts_with("/v1/");
             kept.lock().unwrap().push((uri.path().to_owned(), body));
             // An empty message is a full success by OTLP.
-            (status, if otlp { "" } else { r#"{"id":"0"}"# })
+            let body = if otlp { "" } else { r#"{"id":"0"}"# };
+            (status, AppendHeaders(header), body)
         };
         let routes = Router::new()
             .fallback(post(keep))
@@ -54,10 +61,15 @@ impl Intake {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The events of all envelopes. An envelope is lines: its header, then for each item a
-    /// header and a payload.
+    /// The events of all envelopes.
     pub fn events(&self) -> Vec<Value> {
-        let mut events = Vec::new();
+        self.items("event")
+    }
+
+    /// The items of one type, of all envelopes. An envelope is lines: its header, then for
+    /// each item a header and a payload.
+    pub fn items(&self, kind: &str) -> Vec<Value> {
+        let mut items = Vec::new();
         for (path, body) in self.requests() {
             if !path.ends_with("/envelope/") {
                 continue;
@@ -68,10 +80,13 @@ impl Intake {
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
             for item in lines[1..].chunks(2) {
-                assert_eq!(item[0]["type"], "event", "{item:?}");
-                events.push(item[1].clone());
+                let known = ["event", "client_report"].map(Value::from);
+                assert!(known.contains(&item[0]["type"]), "{item:?}");
+                if item[0]["type"] == kind {
+                    items.push(item[1].clone());
+                }
             }
         }
-        events
+        items
     }
 }

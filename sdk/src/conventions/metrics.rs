@@ -1,0 +1,131 @@
+//! The metrics that the SDK makes itself, so that dashboards and the documentation can be
+//! held against them.
+
+use super::{Former, cosmo};
+
+/// A metric that the SDK makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Metric {
+    /// The name by OTLP; the Prometheus endpoint makes its own of it.
+    pub name: &'static str,
+    /// What kind of instrument it is.
+    pub kind: MetricKind,
+    /// The unit, in UCUM.
+    pub unit: &'static str,
+    /// The attributes that its points may have.
+    pub attributes: &'static [&'static str],
+    /// The fields of old records that told the same.
+    pub formerly: &'static [Former],
+}
+
+/// The kinds of instruments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MetricKind {
+    /// A sum that only grows.
+    Counter,
+    /// A sum that also falls.
+    UpDownCounter,
+    /// A value at a moment.
+    Gauge,
+    /// A distribution.
+    Histogram,
+}
+
+const fn metric(
+    name: &'static str,
+    kind: MetricKind,
+    unit: &'static str,
+    attributes: &'static [&'static str],
+) -> Metric {
+    Metric {
+        name,
+        kind,
+        unit,
+        attributes,
+        formerly: &[],
+    }
+}
+
+/// The metrics that the SDK makes. `process.*` needs Linux.
+pub const METRICS: &[Metric] = &[
+    metric(
+        "throughline.metrics.overflow",
+        MetricKind::Counter,
+        "{use}",
+        &["metric.name"],
+    ),
+    metric(
+        "throughline.export.items",
+        MetricKind::Counter,
+        "{item}",
+        &["signal", "outcome", "reason"],
+    ),
+    metric(
+        "throughline.queue.bytes",
+        MetricKind::UpDownCounter,
+        "By",
+        &["signal"],
+    ),
+    metric(
+        "throughline.events",
+        MetricKind::Counter,
+        "{event}",
+        &["log.category", "event.name", "event.severity"],
+    ),
+    metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),
+    Metric {
+        formerly: &[cosmo("memory_usage")],
+        ..metric("process.memory.usage", MetricKind::UpDownCounter, "By", &[])
+    },
+    metric(
+        "process.memory.virtual",
+        MetricKind::UpDownCounter,
+        "By",
+        &[],
+    ),
+    metric(
+        "process.thread.count",
+        MetricKind::UpDownCounter,
+        "{thread}",
+        &[],
+    ),
+    metric(
+        "process.unix.file_descriptor.count",
+        MetricKind::UpDownCounter,
+        "{file_descriptor}",
+        &[],
+    ),
+    metric("process.uptime", MetricKind::Gauge, "s", &[]),
+    metric(
+        "tokio.worker.count",
+        MetricKind::UpDownCounter,
+        "{worker}",
+        &["tokio.runtime.name"],
+    ),
+    metric(
+        "tokio.task.count",
+        MetricKind::UpDownCounter,
+        "{task}",
+        &["tokio.runtime.name"],
+    ),
+    metric(
+        "tokio.global_queue.size",
+        MetricKind::UpDownCounter,
+        "{task}",
+        &["tokio.runtime.name"],
+    ),
+    metric(
+        "tokio.worker.busy.time",
+        MetricKind::Counter,
+        "s",
+        &["tokio.runtime.name", "tokio.worker.id"],
+    ),
+    metric(
+        "tokio.worker.park.count",
+        MetricKind::Counter,
+        "{park}",
+        &["tokio.runtime.name", "tokio.worker.id"],
+    ),
+];

@@ -1,0 +1,147 @@
+//! The tables of `throughline::conventions` and what leaves the process have the same names.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::support::{PROTOCOLS, received_by};
+use throughline::conventions::{ATTRIBUTES, METRICS, MetricKind, Place, SetBy};
+use throughline_receiver::Receiver;
+use throughline_receiver::proto::common::v1::KeyValue;
+use throughline_receiver::proto::metrics::v1::NumberDataPoint;
+use throughline_receiver::proto::metrics::v1::metric::Data;
+
+/// A little of everything that the SDK adds something to.
+fn emit() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .build()
+        .unwrap();
+    let _within = runtime.enter();
+    let telemetry = throughline::builder("names")
+        .version("1.2.3")
+        .environment("test")
+        .series_limits(1, 10_000)
+        .init()
+        .unwrap();
+    let span = tracing::info_span!("request", request.id = "r-1");
+    span.in_scope(|| {
+        throughline::context::set_user("ada");
+        throughline::context::set_session("s-1");
+        let digits = "x".parse::<i32>().unwrap_err();
+        let failure = std::io::Error::other(digits);
+        tracing::error!(
+            name: "auth.login.failed",
+            { log.category = "security", event.severity = "high", error = throughline::error(&failure) },
+            "refused"
+        );
+        tracing::info_span!("inner").in_scope(|| tracing::info!("plain"));
+    });
+    std::thread::spawn(|| panic!("broken")).join().unwrap_err();
+    for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+        metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
+    }
+    // Too large for the memory budget, so that there is a loss to tell of.
+    let large = "x".repeat(600_000);
+    tracing::info_span!("large", text = large.as_str()).in_scope(|| ());
+    let report = telemetry.shutdown();
+    assert_eq!(report.traces.dropped_total(), 1, "{report}");
+}
+
+const VARIABLES: [(&str, &str); 11] = [
+    ("THROUGHLINE_MEMORY_BUDGET_BYTES", "1000000"),
+    ("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=retail"),
+    ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+    ("HOSTNAME", "checkout-6c9f-x2x"),
+    ("K8S_POD_NAME", "checkout-6c9f-x2x"),
+    ("K8S_POD_UID", "9b8d2f0e-3c1a-4a55-8d4e-1f2a3b4c5d6e"),
+    ("K8S_NAMESPACE_NAME", "shop"),
+    ("K8S_NODE_NAME", "node-7"),
+    ("K8S_CONTAINER_NAME", "main"),
+    ("K8S_DEPLOYMENT_NAME", "checkout"),
+    ("K8S_CLUSTER_NAME", "eu-1"),
+];
+
+fn received(test: &str) -> Receiver {
+    received_by(test, PROTOCOLS[1], &VARIABLES, emit).0
+}
+
+fn keys<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> BTreeSet<&'a str> {
+    let attributes = attributes.into_iter();
+    attributes.map(|attribute| attribute.key.as_str()).collect()
+}
+
+/// What the SDK sets in this place, by the table.
+fn named(place: Place) -> BTreeSet<&'static str> {
+    ATTRIBUTES
+        .iter()
+        .filter(|attribute| attribute.set_by == SetBy::Sdk && attribute.places.contains(&place))
+        .map(|attribute| attribute.name)
+        .collect()
+}
+
+/// These are there where the machine has them.
+const FOUND: [&str; 7] = [
+    "container.id",
+    "host.id",
+    "os.name",
+    "os.version",
+    "os.description",
+    "process.owner",
+    "service.instance.id",
+];
+
+#[test]
+fn every_attribute_of_the_sdk_is_in_the_table_and_no_other() {
+    let receiver = received("every_attribute_of_the_sdk_is_in_the_table_and_no_other");
+    let (logs, spans) = (receiver.logs(), receiver.spans());
+
+    let own = ["log.category", "event.severity"];
+    let mut records = keys(logs.iter().flat_map(|log| &log.attributes));
+    records.retain(|name| !own.contains(name));
+    assert_eq!(records, named(Place::Record));
+
+    let on_spans = keys(spans.iter().flat_map(|span| &span.attributes));
+    assert_eq!(on_spans, named(Place::Span));
+
+    let mut resource = keys(&logs[0].resource.attributes);
+    assert!(resource.contains("service.instance.id"), "{resource:?}");
+    let mut table = named(Place::Resource);
+    assert!(resource.is_subset(&table), "{resource:?}");
+    for name in FOUND {
+        resource.remove(name);
+        assert!(table.remove(name), "{name}");
+    }
+    assert_eq!(resource, table);
+}
+
+#[test]
+fn every_metric_of_the_sdk_is_in_the_table_and_no_other() {
+    let receiver = received("every_metric_of_the_sdk_is_in_the_table_and_no_other");
+    let mut emitted: BTreeMap<String, (MetricKind, String, BTreeSet<String>)> = BTreeMap::new();
+    for metric in receiver.metrics() {
+        let (kind, attributes) = match metric.data.as_ref().unwrap() {
+            Data::Gauge(gauge) => (MetricKind::Gauge, points(&gauge.data_points)),
+            Data::Sum(sum) if sum.is_monotonic => (MetricKind::Counter, points(&sum.data_points)),
+            Data::Sum(sum) => (MetricKind::UpDownCounter, points(&sum.data_points)),
+            other => panic!("{} is {other:?}", metric.name),
+        };
+        emitted
+            .entry(metric.name.clone())
+            .or_insert_with(|| (kind, metric.unit.clone(), BTreeSet::new()))
+            .2
+            .extend(attributes);
+    }
+    emitted.remove("orders.placed").unwrap();
+    let here = |name: &str| cfg!(target_os = "linux") || !name.starts_with("process.");
+    for metric in METRICS.iter().filter(|metric| here(metric.name)) {
+        let attributes = metric.attributes.iter().map(|name| (*name).to_owned());
+        let expected = (metric.kind, metric.unit.to_owned(), attributes.collect());
+        let found = emitted.remove(metric.name);
+        assert_eq!(found, Some(expected), "{}", metric.name);
+    }
+    assert!(emitted.is_empty(), "the table has none of {emitted:#?}");
+}
+
+fn points(points: &[NumberDataPoint]) -> BTreeSet<String> {
+    let names = keys(points.iter().flat_map(|point| &point.attributes));
+    names.into_iter().map(str::to_owned).collect()
+}
