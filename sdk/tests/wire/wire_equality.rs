@@ -1,6 +1,6 @@
-//! What we send is what the stock exporter sends for the same span, record and metric. Each
-//! request is taken back into the SDK's own types, sent again by the stock exporter, and the
-//! two requests are compared whole.
+//! What we send is what the stock exporter sends for the same span, record and metric, the
+//! two requests compared whole. What the stock exporter is given is written down here, in
+//! the SDK's own types; only ids, times and places in the source are taken from what we sent.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
@@ -22,6 +22,7 @@ use throughline_receiver::proto::collector::logs::v1::ExportLogsServiceRequest;
 use throughline_receiver::proto::collector::metrics::v1::ExportMetricsServiceRequest;
 use throughline_receiver::proto::collector::trace::v1::ExportTraceServiceRequest;
 use throughline_receiver::proto::common::v1::{self as common, any_value};
+use throughline_receiver::proto::logs::v1::LogRecord;
 use throughline_receiver::proto::metrics::v1::{Metric, metric::Data};
 use throughline_receiver::proto::resource::v1::Resource as SentResource;
 use throughline_receiver::proto::trace::v1::{Span, span, status};
@@ -269,6 +270,82 @@ fn spans() {
     assert!(telemetry.shutdown().is_lossless());
 }
 
+/// The span with all that [`spans`] gave it, whatever was sent of it.
+fn as_it_was_made(mut span: SpanData, root: SpanId) -> SpanData {
+    let ids = |state| {
+        let (trace, id) = (span.span_context.trace_id(), span.span_context.span_id());
+        SpanContext::new(trace, id, TraceFlags::SAMPLED, false, state)
+    };
+    let state: TraceState = "vendor=1,other=two".parse().unwrap();
+    let of_root = span.name == "GET /orders/{id}";
+    let below = matches!(span.name.as_ref(), "look up" | "plain");
+    span.span_context = ids(if of_root || below {
+        state.clone()
+    } else {
+        TraceState::NONE
+    });
+    span.parent_span_is_remote = of_root;
+    span.parent_span_id = match (of_root, below) {
+        (true, _) => SpanId::from_bytes([8; 8]),
+        (_, true) => root,
+        _ => SpanId::INVALID,
+    };
+    let mut made: Vec<KeyValue> = Vec::new();
+    match span.name.as_ref() {
+        "GET /orders/{id}" => {
+            let texts = vec![StringValue::from("a"), "b".into()];
+            made = vec![
+                KeyValue::new("text", "Käse"),
+                KeyValue::new("number", -7),
+                KeyValue::new("share", 0.25),
+                KeyValue::new("flag", true),
+                KeyValue::new("empty", ""),
+                KeyValue::new("texts", Value::Array(texts.into())),
+                KeyValue::new("numbers", Value::Array(vec![1_i64, i64::MIN].into())),
+                KeyValue::new("shares", Value::Array(vec![0.5, f64::MAX].into())),
+                KeyValue::new("flags", Value::Array(vec![true, false].into())),
+            ];
+            span.span_kind = SpanKind::Server;
+            span.status = Status::Unset;
+            let at = span.events.events[0].timestamp;
+            let missed = vec![KeyValue::new("cache.key", "orders/7")];
+            span.events.events = vec![Event::new("cache.missed", at, missed, 0)];
+            let to = SpanContext::new(
+                TraceId::from_bytes([7; 16]),
+                SpanId::from_bytes([8; 8]),
+                TraceFlags::SAMPLED,
+                true,
+                state,
+            );
+            let why = vec![KeyValue::new("why", "a retry")];
+            span.links.links = vec![Link::new(to, why, 0)];
+        }
+        "look up" => {
+            span.span_kind = SpanKind::Client;
+            span.status = Status::error("no such order");
+        }
+        "plain" => {
+            span.span_kind = SpanKind::Internal;
+            span.status = Status::Unset;
+        }
+        "full" => {
+            span.span_kind = SpanKind::Internal;
+            span.status = Status::Ok;
+            span.events.dropped_count = 37;
+            for (number, event) in span.events.events.iter_mut().enumerate() {
+                event.name = format!("event {number}").into();
+            }
+        }
+        other => panic!("no span is named {other}"),
+    }
+    for one in made {
+        let at = span.attributes.iter().position(|sent| sent.key == one.key);
+        let at = at.unwrap_or_else(|| panic!("{} is missing", one.key));
+        span.attributes[at] = one;
+    }
+    span
+}
+
 #[test]
 fn a_span_is_sent_as_the_stock_exporter_sends_it() {
     let test = "a_span_is_sent_as_the_stock_exporter_sends_it";
@@ -314,9 +391,10 @@ fn a_span_is_sent_as_the_stock_exporter_sends_it() {
             .iter()
             .flat_map(|of_scope| {
                 let scope = of_scope.scope.clone().unwrap();
+                let root = SpanId::from_bytes(root.span_id.as_slice().try_into().unwrap());
                 let spans = of_scope.spans.iter();
                 spans
-                    .map(move |span| span_data(span, &scope))
+                    .map(move |span| as_it_was_made(span_data(span, &scope), root))
                     .collect::<Vec<_>>()
             })
             .collect();
@@ -368,21 +446,84 @@ fn any(sent: &common::AnyValue) -> AnyValue {
     }
 }
 
-fn leaked(text: &str) -> &'static str {
-    text.to_owned().leak()
+/// What [`records`] gave to one of its records.
+struct Made {
+    body: &'static str,
+    severity: Severity,
+    name: Option<&'static str>,
+    in_span: bool,
+    fields: Vec<(&'static str, AnyValue)>,
+}
+
+fn made(sent: &LogRecord) -> Made {
+    let body = sent.body.as_ref().and_then(|any| any.value.as_ref());
+    let Some(any_value::Value::StringValue(body)) = body else {
+        panic!("no text: {sent:?}");
+    };
+    let plain = |body, severity| Made {
+        body,
+        severity,
+        name: None,
+        in_span: false,
+        fields: Vec::new(),
+    };
+    match body.as_str() {
+        "placed" => Made {
+            name: Some("order.placed"),
+            in_span: true,
+            fields: vec![
+                ("text", "Käse".into()),
+                ("number", AnyValue::Int(-7)),
+                // OTLP has no number that large.
+                ("large", u64::MAX.to_string().into()),
+                ("share", AnyValue::Double(0.25)),
+                ("flag", AnyValue::Boolean(true)),
+                ("empty", "".into()),
+            ],
+            ..plain("placed", Severity::Info)
+        },
+        "not placed" => Made {
+            in_span: true,
+            fields: vec![
+                ("exception.type", "core::num::error::ParseIntError".into()),
+                ("exception.message", "invalid digit found in string".into()),
+            ],
+            ..plain("not placed", Severity::Error)
+        },
+        "outside of any span" => plain("outside of any span", Severity::Warn),
+        "" => Made {
+            fields: vec![("only", "fields".into())],
+            ..plain("", Severity::Info)
+        },
+        other => panic!("no record says {other}"),
+    }
+}
+
+/// A record's attributes in one order: those that were made, then the others.
+fn made_first(record: &mut LogRecord) {
+    let keys = made(record).fields;
+    let place = |key: &str| keys.iter().position(|(made, _)| *made == key);
+    record
+        .attributes
+        .sort_by_key(|attribute| place(&attribute.key).unwrap_or(usize::MAX));
 }
 
 #[test]
 fn a_record_is_sent_as_the_stock_exporter_sends_it() {
     let test = "a_record_is_sent_as_the_stock_exporter_sends_it";
     for protocol in PROTOCOLS {
-        let mut requests: Vec<ExportLogsServiceRequest> = sent(test, protocol, &[], records)
-            .into_iter()
-            .filter_map(|payload| match payload {
-                Payload::Logs(request) => Some(request),
-                _ => None,
-            })
-            .collect();
+        let mut work = None;
+        let mut requests: Vec<ExportLogsServiceRequest> = Vec::new();
+        for payload in sent(test, protocol, &[], records) {
+            match payload {
+                Payload::Logs(request) => requests.push(request),
+                Payload::Traces(mut request) => {
+                    work = request.resource_spans[0].scope_spans[0].spans.pop();
+                }
+                Payload::Metrics(_) => {}
+            }
+        }
+        let work = work.expect("the records' span");
         assert_eq!(requests.len(), 1, "one batch");
         let mut ours = requests.remove(0);
         assert_eq!(ours.resource_logs.len(), 1, "one resource");
@@ -391,8 +532,13 @@ fn a_record_is_sent_as_the_stock_exporter_sends_it() {
         of_resource
             .scope_logs
             .sort_by_key(|of_scope| of_scope.scope.clone().unwrap().name);
-        let records = of_resource.scope_logs.iter().map(|of| of.log_records.len());
-        assert_eq!(records.sum::<usize>(), 4);
+        let scopes = of_resource.scope_logs.iter_mut();
+        let mut records = 0;
+        for record in scopes.flat_map(|of_scope| &mut of_scope.log_records) {
+            made_first(record);
+            records += 1;
+        }
+        assert_eq!(records, 4);
 
         let from = of_resource.clone();
         let Payload::Logs(mut stock) = sent_by_stock(|endpoint| async move {
@@ -405,28 +551,27 @@ fn a_record_is_sent_as_the_stock_exporter_sends_it() {
             for of_scope in &from.scope_logs {
                 let logger = provider.logger_with_scope(scope(of_scope.scope.as_ref().unwrap()));
                 for sent in &of_scope.log_records {
+                    let made = made(sent);
                     let mut record = logger.create_log_record();
                     record.set_timestamp(time(sent.time_unix_nano));
-                    record.set_observed_timestamp(time(sent.observed_time_unix_nano));
-                    record.set_severity_number(match sent.severity_number {
-                        9 => Severity::Info,
-                        13 => Severity::Warn,
-                        17 => Severity::Error,
-                        other => panic!("no record has severity {other}"),
-                    });
-                    record.set_severity_text(leaked(&sent.severity_text));
-                    if !sent.event_name.is_empty() {
-                        record.set_event_name(leaked(&sent.event_name));
+                    record.set_observed_timestamp(time(sent.time_unix_nano));
+                    record.set_severity_number(made.severity);
+                    record.set_severity_text(made.severity.name());
+                    if let Some(name) = made.name {
+                        record.set_event_name(name);
                     }
-                    if let Some(body) = &sent.body {
-                        record.set_body(any(body));
-                    }
-                    if !sent.trace_id.is_empty() {
-                        let of = context(&sent.trace_id, &sent.span_id, sent.flags, "");
+                    record.set_body(made.body.into());
+                    if let Some(span) = made.in_span.then_some(&work) {
+                        let of = context(&span.trace_id, &span.span_id, 1, "");
                         let flags = Some(of.trace_flags());
                         record.set_trace_context(of.trace_id(), of.span_id(), flags);
                     }
-                    for attribute in &sent.attributes {
+                    let fields = made.fields.len();
+                    for (key, value) in made.fields {
+                        record.add_attribute(key, value);
+                    }
+                    // Where it was made.
+                    for attribute in &sent.attributes[fields..] {
                         let value = any(attribute.value.as_ref().unwrap());
                         record.add_attribute(Key::from(attribute.key.clone()), value);
                     }

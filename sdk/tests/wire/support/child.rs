@@ -3,9 +3,10 @@
 //! input.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child as Process, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -24,7 +25,9 @@ pub struct Child {
     stdin: ChildStdin,
     words: Receiver<String>,
     stdout: JoinHandle<String>,
-    stderr: JoinHandle<String>,
+    stderr: JoinHandle<()>,
+    /// What was said on standard error so far.
+    complaints: Arc<Mutex<String>>,
 }
 
 /// How a child ended.
@@ -56,7 +59,7 @@ impl Child {
             .unwrap();
         let stdin = process.stdin.take().unwrap();
         let stdout = process.stdout.take().unwrap();
-        let mut stderr = process.stderr.take().unwrap();
+        let stderr = process.stderr.take().unwrap();
         let (say, words) = channel();
         let stdout = std::thread::spawn(move || {
             let mut all = String::new();
@@ -73,10 +76,14 @@ impl Child {
             }
             all
         });
+        let complaints = Arc::new(Mutex::new(String::new()));
+        let write = Arc::clone(&complaints);
         let stderr = std::thread::spawn(move || {
-            let mut all = String::new();
-            stderr.read_to_string(&mut all).unwrap();
-            all
+            for line in BufReader::new(stderr).lines() {
+                let mut all = write.lock().unwrap();
+                all.push_str(&line.unwrap());
+                all.push('\n');
+            }
         });
         Self {
             process,
@@ -84,6 +91,7 @@ impl Child {
             words,
             stdout,
             stderr,
+            complaints,
         }
     }
 
@@ -96,7 +104,8 @@ impl Child {
         let heard = self.words.recv_timeout(PATIENCE);
         let Ok(heard) = heard else {
             let _ = self.process.kill();
-            panic!("the child never said {word:?}");
+            let complaints = self.complaints.lock().unwrap();
+            panic!("the child never said {word:?}:\n{complaints}");
         };
         let rest = heard.strip_prefix(word);
         rest.unwrap_or_else(|| panic!("expected {word:?}, heard {heard:?}"))
@@ -119,12 +128,13 @@ impl Child {
         drop(self.stdin);
         let status = self.process.wait().unwrap();
         let stdout = self.stdout.join().unwrap();
+        self.stderr.join().unwrap();
         Ended {
             status,
             outcome: Outcome {
                 success: status.success(),
                 stdout,
-                stderr: self.stderr.join().unwrap(),
+                stderr: std::mem::take(&mut self.complaints.lock().unwrap()),
             },
             words: self.words.try_iter().collect(),
         }
