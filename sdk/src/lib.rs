@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
 pub mod context;
@@ -17,13 +18,19 @@ mod propagation;
 mod redaction;
 mod resource;
 pub mod sampling;
+#[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
 mod sentry;
 mod settings;
 mod shutdown;
 mod span_layer;
 mod span_values;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+#[cfg(not(feature = "testing"))]
+#[path = "testing/absent.rs"]
+mod testing;
 mod typed_error;
 
 pub use builder::Builder;

@@ -13,6 +13,7 @@ use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
 use crate::export::{ExportRuntime, Ledgers};
 use crate::filter::FilterHandle;
+use crate::sentry;
 use crate::settings::Setting;
 use crate::shutdown::{Outcome, ShutdownReport, Step, in_parallel};
 
@@ -43,7 +44,7 @@ pub(crate) struct Pipelines {
     pub(crate) traces: Option<SdkTracerProvider>,
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) logs: Option<SdkLoggerProvider>,
-    pub(crate) sentry: Option<Arc<sentry_core::Client>>,
+    pub(crate) sentry: Option<Arc<sentry::Client>>,
     pub(crate) ledgers: Ledgers,
     /// Last, as the others send through it.
     pub(crate) runtime: Option<ExportRuntime>,

@@ -7,6 +7,7 @@ mod console;
 pub(crate) mod escape;
 mod otlp;
 mod record;
+#[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
 mod sentry;
 
 use std::sync::{Arc, OnceLock};

@@ -9,30 +9,27 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use opentelemetry_http::{HttpClient, HttpError};
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::connector::{Connector, connector};
 use super::destination::Destination;
-use crate::settings::{Pem, TlsSettings, client_config};
+use crate::settings::TlsSettings;
 
 /// Answers are acknowledgements; anything larger is not from a telemetry receiver.
 const MAX_ANSWER: usize = 4 << 20;
 
 #[derive(Clone)]
 pub(crate) struct Client {
-    inner: HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    inner: HyperClient<Connector, Full<Bytes>>,
     timeout: Duration,
     destination: Arc<Destination>,
 }
 
 impl Client {
     /// A client that trusts the system's certificates and shows none.
+    #[cfg(feature = "sentry")]
     pub(crate) fn new(
         secure: bool,
         timeout: Duration,
@@ -49,27 +46,8 @@ impl Client {
         timeout: Duration,
         destination: Arc<Destination>,
     ) -> Result<Self, String> {
-        let roots = if secure {
-            roots(tls)?
-        } else {
-            RootCertStore::empty()
-        };
-        let config = client_config()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots);
-        let config = match &tls.identity {
-            Some((chain, key)) if secure => config
-                .with_client_auth_cert(certificates(chain)?, private_key(key)?)
-                .map_err(|error| error.to_string())?,
-            _ => config.with_no_client_auth(),
-        };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http()
-            .enable_all_versions()
-            .build();
         Ok(Self {
-            inner: HyperClient::builder(TokioExecutor::new()).build(connector),
+            inner: HyperClient::builder(TokioExecutor::new()).build(connector(secure, tls)?),
             timeout,
             destination,
         })
@@ -93,35 +71,6 @@ impl Client {
         }
         result
     }
-}
-
-fn roots(tls: &TlsSettings) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    match &tls.authorities {
-        Some(pem) => {
-            for certificate in certificates(pem)? {
-                roots.add(certificate).map_err(|error| error.to_string())?;
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-        }
-    }
-    if roots.is_empty() {
-        return Err("the system has no certificates to check the receiver with".to_owned());
-    }
-    Ok(roots)
-}
-
-fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_slice_iter(pem.bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
-}
-
-fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(pem.bytes()).map_err(|error| error.to_string())
 }
 
 /// The innermost error: "connection refused" says more than "client error".

@@ -29,6 +29,7 @@ impl Destination {
         }
     }
 
+    #[cfg(feature = "sentry")]
     pub(crate) fn sentry(origin: String) -> Self {
         Self {
             what: "error reports",

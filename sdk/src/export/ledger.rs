@@ -69,6 +69,7 @@ impl Ledger {
     }
 
     /// The queue had no room.
+    #[cfg(any(test, feature = "sentry"))]
     pub(crate) fn refused(&self, items: u64) {
         self.refused.fetch_add(items, Ordering::Relaxed);
     }

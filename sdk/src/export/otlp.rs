@@ -2,23 +2,20 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
-use opentelemetry_otlp::tonic_types::metadata::MetadataMap;
-use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 use opentelemetry_otlp::{
-    ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig,
-    WithHttpConfig, WithTonicConfig,
+    ExporterBuildError, LogExporter, MetricExporter, SpanExporter, WithExportConfig, WithHttpConfig,
 };
 
 use opentelemetry_sdk::metrics::Temporality;
 
 use super::client::Client;
 use super::destination::Destination;
+use super::grpc;
 use super::ledger::Ledger;
 use super::observed::Observed;
 use super::runtime::ExportRuntime;
 use crate::InitError;
-use crate::settings::{Compression, OtlpSettings, Protocol, TlsSettings};
+use crate::settings::{Compression, OtlpSettings, Protocol};
 
 impl From<Compression> for opentelemetry_otlp::Compression {
     fn from(compression: Compression) -> Self {
@@ -26,35 +23,6 @@ impl From<Compression> for opentelemetry_otlp::Compression {
             Compression::Gzip => Self::Gzip,
             Compression::Zstd => Self::Zstd,
         }
-    }
-}
-
-/// Applies the settings to a gRPC builder. Timeouts, headers and endpoint are all given, so
-/// that the crate's own look at the environment decides nothing.
-fn grpc<B: WithExportConfig + WithTonicConfig>(builder: B, settings: &OtlpSettings) -> B {
-    let headers: HeaderMap = settings.headers.iter().cloned().collect();
-    let mut builder = builder
-        .with_endpoint(settings.endpoint.as_str())
-        .with_timeout(settings.timeout)
-        .with_metadata(MetadataMap::from_headers(headers));
-    if settings.endpoint.scheme() == "https" {
-        builder = builder.with_tls_config(client_tls(&settings.tls));
-    }
-    match settings.compression {
-        Some(compression) => builder.with_compression(compression.into()),
-        None => builder,
-    }
-}
-
-/// As the HTTP client has it: the authority that was named is the only one.
-fn client_tls(tls: &TlsSettings) -> ClientTlsConfig {
-    let config = match &tls.authorities {
-        Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem.bytes())),
-        None => ClientTlsConfig::new().with_native_roots(),
-    };
-    match &tls.identity {
-        Some((chain, key)) => config.identity(Identity::from_pem(chain.bytes(), key.bytes())),
-        None => config,
     }
 }
 
@@ -99,7 +67,7 @@ macro_rules! exporter {
             // Tonic builds its channel on the runtime that is current, and panics without.
             let _entered = runtime.handle().enter();
             let built: Result<_, ExporterBuildError> = match settings.protocol {
-                Protocol::Grpc => grpc($builder.with_tonic(), settings).build(),
+                Protocol::Grpc => grpc::build!($builder, settings),
                 Protocol::HttpProtobuf => {
                     let secure = settings.endpoint.scheme() == "https";
                     let told = Arc::clone(&destination);

@@ -9,6 +9,7 @@ mod catalogue;
 mod events;
 mod options;
 mod process;
+#[cfg_attr(not(feature = "prometheus"), path = "prometheus/absent.rs")]
 mod prometheus;
 mod reader;
 mod registry;

@@ -15,6 +15,7 @@ pub(crate) struct Scraper(Arc<ManualReader>);
 
 impl Scraper {
     /// Everything that is known now; `None` once telemetry has ended.
+    #[cfg(any(test, feature = "prometheus"))]
     pub(super) fn collected(&self) -> Option<ResourceMetrics> {
         let mut collected = ResourceMetrics::default();
         self.0.collect(&mut collected).ok()?;

@@ -8,17 +8,21 @@ mod support;
 mod console;
 mod conventions;
 mod correlation;
+mod features;
 mod lifecycle;
 mod limits;
 mod metric_limits;
 mod metrics;
 mod promoted;
 mod propagation;
+#[cfg(feature = "sentry")]
 mod redaction;
 mod resource;
 mod runtime_metrics;
 mod sampling;
+#[cfg(feature = "sentry")]
 mod sentry;
 mod settings;
+#[cfg(feature = "tls")]
 mod tls;
 mod variables;

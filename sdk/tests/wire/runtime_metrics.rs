@@ -1,5 +1,8 @@
 //! What is read of the process and of its Tokio runtime, by OTLP and by the endpoint.
 
+// Without the endpoint one of the cases is not there.
+#![cfg_attr(not(feature = "prometheus"), allow(dead_code, unused_imports))]
+
 use crate::support::readings::{
     attribute, exports, free_port, numbers, scrape_text, scraped, total, value,
 };
@@ -14,6 +17,7 @@ fn on_cpu() -> std::time::Duration {
     std::time::Duration::from_nanos(nanoseconds.parse().unwrap())
 }
 
+#[cfg(feature = "prometheus")]
 #[cfg(target_os = "linux")]
 #[test]
 fn process_metrics_follow_the_conventions_and_are_plausible() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::support::pki::Pki;
-use crate::support::{Outcome, PROTOCOLS, in_child, is_child, received_by};
+use crate::support::{Outcome, PROTOCOLS, built, in_child, is_child, received_by};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -71,6 +71,7 @@ fn behind_tls(
         in_child(test, &[], body);
         unreachable!("the child ends in its body");
     }
+    let protocol = built(protocol);
     let pki = Pki::new(test);
     let receiver = Receiver::start().unwrap();
     let plain = match protocol {
