@@ -6,6 +6,7 @@ pub mod engine;
 pub mod images;
 pub mod stack;
 
+mod cargo;
 mod debian;
 mod golang;
 mod podman;
