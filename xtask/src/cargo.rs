@@ -1,5 +1,6 @@
 //! The cargo that runs this program, and what it knows of the SDK's features.
 
+use std::fmt;
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
@@ -49,6 +50,17 @@ impl Features {
             Self::Alone(feature) => vec!["--no-default-features", "--features", feature],
             Self::Default => Vec::new(),
             Self::All => vec!["--all-features"],
+        }
+    }
+}
+
+impl fmt::Display for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Without => f.write_str("no feature"),
+            Self::Alone(feature) => write!(f, "{feature} alone"),
+            Self::Default => f.write_str("the default features"),
+            Self::All => f.write_str("all features"),
         }
     }
 }

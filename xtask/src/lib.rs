@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod engine;
+pub mod features;
 pub mod images;
 pub mod stack;
 

@@ -1,6 +1,6 @@
-//! `docs/conventions.md` and the code say the same.
+//! `docs/conventions.md`, the README and the code say the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use throughline::{Support, VARIABLES};
 
@@ -62,4 +62,38 @@ fn the_table_of_variables_is_the_code_s() {
         documented.is_empty(),
         "the code knows none of {documented:?}"
     );
+}
+
+#[test]
+fn the_readmes_features_are_the_manifests() {
+    let readme = include_str!("../../../README.md");
+    let readme = &readme[readme.find("\n### Features\n").unwrap()..];
+    let readme = &readme[..readme.find("\n## ").unwrap()];
+    let documented: BTreeSet<&str> = rows(readme).map(|row| row[0].trim_matches('`')).collect();
+
+    let manifest = include_str!("../../Cargo.toml");
+    let manifest = &manifest[manifest.find("\n[features]\n").unwrap()..];
+    let manifest = &manifest[..manifest.find("\n[dependencies]\n").unwrap()];
+    let features: BTreeMap<&str, &str> = manifest
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .collect();
+    let mut declared: BTreeSet<&str> = features.keys().copied().collect();
+    declared.remove("default");
+    assert_eq!(documented, declared);
+
+    let by_default: BTreeSet<&str> = features["default"]
+        .split('"')
+        .filter(|name| declared.contains(name))
+        .collect();
+    let (_, said) = readme.split_once("| the default |").unwrap();
+    let said: BTreeSet<&str> = said
+        .lines()
+        .next()
+        .unwrap()
+        .split('`')
+        .filter(|name| declared.contains(name))
+        .collect();
+    assert_eq!(said, by_default);
 }

@@ -13,8 +13,8 @@ pub(super) fn check() -> Result<Tally> {
     sets.push(Features::Default);
     let mut tally = Tally::default();
     for set in &sets {
-        println!("--- {}", set.arguments().join(" "));
-        tally.add(&format!("lints of the SDK with {set:?}"), lint(set));
+        println!("--- {set}");
+        tally.add(&format!("lints of the SDK with {set}"), lint(set));
         tally.merge(test(set)?);
     }
     Ok(tally)
