@@ -19,7 +19,7 @@ fn emit() {
     let telemetry = throughline::builder("names")
         .version("1.2.3")
         .environment("test")
-        .series_limits(1, 10_000)
+        .series_limits(3, 10_000)
         .init()
         .unwrap();
     let span = tracing::info_span!("request", request.id = "r-1");
@@ -36,7 +36,7 @@ fn emit() {
         tracing::info_span!("inner").in_scope(|| tracing::info!("plain"));
     });
     std::thread::spawn(|| panic!("broken")).join().unwrap_err();
-    for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
+    for (number, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
         metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
     }
     for _ in 0..3 {
