@@ -185,7 +185,7 @@ mod tests {
         }
         assert!(!private(&[]));
         let peer = KeyValue::new("network.peer.address", "10.0.0.1");
-        assert!(private(&[peer.clone()]));
+        assert!(private(std::slice::from_ref(&peer)));
         let proxied = KeyValue::new("client.address", "203.0.113.9");
         assert!(!private(&[peer, proxied]), "the client, not its proxy");
         assert!(!private(&[KeyValue::new("client.address", 10)]));

@@ -224,3 +224,40 @@ impl metrics::Recorder for Registry {
 pub(super) fn count(cell: &metrics::atomics::AtomicU64) {
     CounterFn::increment(cell, 1);
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_sdk::metrics::SdkMeterProvider;
+
+    use super::super::SCOPE;
+    use super::*;
+    use crate::redaction::Redaction;
+
+    #[test]
+    fn secrets_in_labels_share_one_series_and_are_remembered_within_bounds() {
+        let limits = Limits {
+            total: 3,
+            ..Limits::default()
+        };
+        let registry = Registry::new(
+            Some(SdkMeterProvider::builder().build().meter(SCOPE)),
+            limits,
+            Arc::default(),
+            Vec::new(),
+            Arc::new(Redaction::default().redactor().unwrap()),
+        );
+        let key = |token: usize| {
+            let labels = vec![Label::new("token", token.to_string())];
+            Key::from_parts("logins", labels)
+        };
+        let mut cells = (0..10).map(|token| match registry.handle(&key(token), Kind::Counter) {
+            Some(Handle::Counter(cell)) => cell,
+            _ => panic!("no counter for {token}"),
+        });
+        let first = cells.next().unwrap();
+        assert!(cells.all(|cell| Arc::ptr_eq(&cell, &first)));
+        let remembered = (0..10).filter(|token| registry.table.get(&key(*token)).is_some());
+        assert_eq!(remembered.count(), 3);
+    }
+}

@@ -99,10 +99,9 @@ fn a_flood_is_cut_to_its_rate_and_what_is_left_out_is_told() {
     let metric = contents.metric("throughline.events.suppressed").unwrap();
     assert_eq!(metric.unit, "{event}");
     let counted = |level: &str| {
-        let points = numbers(metric).iter();
-        let point = points
-            .filter(|point| attribute(&point.attributes, "log.level").as_deref() == Some(level))
-            .next_back()
+        let point = numbers(metric)
+            .iter()
+            .rfind(|point| attribute(&point.attributes, "log.level").as_deref() == Some(level))
             .unwrap();
         let target = attribute(&point.attributes, "log.target");
         assert_eq!(target.as_deref(), Some("wire::bursts"));
@@ -197,19 +196,15 @@ fn without_a_record_that_passes_it_is_told_a_few_seconds_later() {
 #[test]
 fn there_is_no_limit_unless_one_is_asked_for() {
     let test = "there_is_no_limit_unless_one_is_asked_for";
-    let cases: [(&[(&str, &str)], Option<u32>, u64); 4] = [
-        (&[], None, 300),
-        (&[("THROUGHLINE_BURST_LIMIT", "0")], None, 300),
-        (&[LIMIT], Some(0), 300),
-        (&[LIMIT], Some(100), 100),
+    let cases = [
+        ("", None, 300),
+        ("0", None, 300),
+        ("5", Some(0), 300),
+        ("5", Some(100), 100),
     ];
-    for (index, (variables, code, expected)) in cases.into_iter().enumerate() {
+    for (index, (variable, code, expected)) in cases.into_iter().enumerate() {
         let number = index.to_string();
-        let variables: Vec<_> = variables
-            .iter()
-            .copied()
-            .chain([("CASE", number.as_str())])
-            .collect();
+        let variables = [(LIMIT.0, variable), ("CASE", number.as_str())];
         if is_child(test) && std::env::var("CASE").unwrap() != number {
             continue;
         }

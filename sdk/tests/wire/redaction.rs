@@ -364,10 +364,10 @@ fn labels_and_ids() {
         .redact(Redaction::default().emails(true).key("iban"))
         .init()
         .unwrap();
-    for round in 0..3 {
+    for (round, place) in PLACES.into_iter().take(3).enumerate() {
         let user = format!("{round}.{ADDRESS}");
         metrics::counter!("logins", "user" => user.clone(), "round" => "all").increment(1);
-        metrics::gauge!("carts", "token" => PLACES[round], "shop" => "main").increment(2.0);
+        metrics::gauge!("carts", "token" => place, "shop" => "main").increment(2.0);
         metrics::histogram!("latency", "url" => format!("{}&user={user}", url()), "shop" => "main")
             .record(0.5);
     }
