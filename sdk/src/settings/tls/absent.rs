@@ -7,7 +7,7 @@ use super::otlp::Names;
 use crate::InitError;
 
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TlsSettings;
+pub(crate) struct TlsSettings {}
 
 impl TlsSettings {
     pub(super) fn read(env: &Env<'_>, names: &Names) -> Result<Self, InitError> {
@@ -19,7 +19,7 @@ impl TlsSettings {
                 ));
             }
         }
-        Ok(Self)
+        Ok(Self {})
     }
 
     pub(super) fn is_set(&self) -> bool {
