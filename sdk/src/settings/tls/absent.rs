@@ -19,7 +19,7 @@ impl TlsSettings {
                 ));
             }
         }
-        Ok(Self)
+        Ok(Self {})
     }
 
     pub(super) fn is_set(&self) -> bool {
