@@ -187,7 +187,7 @@ fn a_delay_that_the_receiver_asks_for_is_kept_to() {
 fn what_was_cut_off_or_not_answered_in_time_is_sent_again() {
     let test = "what_was_cut_off_or_not_answered_in_time_is_sent_again";
     as_child(test, one_by_one);
-    let faults = [Answer::CutRequest, Answer::CutAnswer, Answer::Hang];
+    let faults = [Answer::CutOff, Answer::CutShort, Answer::Hang];
     let mut running = Vec::new();
     for protocol in PROTOCOLS {
         for fault in &faults {
@@ -207,7 +207,7 @@ fn what_was_cut_off_or_not_answered_in_time_is_sent_again() {
         assert_eq!((&report.traces, &report.logs), (&books, &books), "{case}");
         for signal in ITEMS {
             // A receiver that could not say that it has an item has it twice.
-            let times = if matches!(fault, Answer::CutAnswer) {
+            let times = if matches!(fault, Answer::CutShort) {
                 2
             } else {
                 1
