@@ -1,5 +1,8 @@
 //! From settings to running telemetry.
 
+use std::any::Any;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,19 +16,22 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::diagnostics::{self, Level};
-use crate::event::{Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
+use crate::event::{BurstLimit, Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
     ConsoleMetrics, ConsoleProcessor, ConsoleSpans, Ending, ExportRuntime, Ledgers, LogStage,
     Outlet, Prepared, SpanPipeline, SpanStage, Waiting,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
-use crate::redaction::{Redaction, Redactor};
+use crate::redaction::{self, Redaction, Redactor};
 use crate::resource::{self, Identity};
-use crate::sampling::HeadSampler;
-use crate::settings::{Env, LogFormat, Settings, Source, summary};
+use crate::sampling::{HeadSampler, RateLimited};
+use crate::settings::{Env, FILTER_ADDRESS, LogFormat, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
-use crate::{InitError, fork, metrics as facade, panic, propagation, sentry};
+use crate::trusted_parent::TrustedParent;
+use crate::{
+    InitError, filter_endpoint, fork, metrics as facade, network, panic, propagation, sentry,
+};
 
 /// Settings in code. They win over the environment, which wins over the defaults; the one
 /// exception is the service's name (see [`builder`](crate::builder)).
@@ -34,8 +40,12 @@ pub struct Builder {
     identity: Identity,
     log_format: Option<LogFormat>,
     filter: Option<String>,
+    filter_address: Option<SocketAddr>,
     redaction: Redaction,
+    burst_limit: Option<u32>,
     sampler: Option<Box<dyn ShouldSample>>,
+    /// Whether that is ours, and follows only those parents that are trusted.
+    rate_limited: bool,
     layers: Vec<Box<dyn Layer<Registry> + Send + Sync>>,
     pub(crate) metrics: facade::MetricOptions,
     pub(crate) sentry_ignore: sentry::SentryIgnore,
@@ -50,8 +60,11 @@ impl Builder {
             },
             log_format: None,
             filter: None,
+            filter_address: None,
             redaction: Redaction::default(),
+            burst_limit: None,
             sampler: None,
+            rate_limited: false,
             layers: Vec::new(),
             metrics: facade::MetricOptions::default(),
             sentry_ignore: sentry::SentryIgnore::default(),
@@ -87,10 +100,60 @@ impl Builder {
         self
     }
 
+    /// Where the filter can be read and changed by HTTP while the service runs. Default:
+    /// `THROUGHLINE_FILTER_ADDRESS`, else nowhere.
+    ///
+    /// `GET /filter` gives the directives in force; `PUT /filter` replaces them by its body,
+    /// and answers 400 with the reason where they cannot be parsed. It asks nobody who they
+    /// are, so any other than a loopback address is an [`InitError::InvalidSetting`], and
+    /// requests of browsers' pages are refused. From code, see
+    /// [`Telemetry::set_filter`].
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), throughline::InitError> {
+    /// // curl -X PUT -d 'info,my_crate=debug' http://127.0.0.1:9465/filter
+    /// let telemetry = throughline::builder("checkout")
+    ///     .filter_address(([127, 0, 0, 1], 9465))
+    ///     .init()?;
+    /// # telemetry.shutdown();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn filter_address(mut self, address: impl Into<SocketAddr>) -> Self {
+        self.filter_address = Some(address.into());
+        self
+    }
+
     /// What is secret beside what always is. Default: [`Redaction::default`]. The last call
     /// counts.
     pub fn redact(mut self, redaction: Redaction) -> Self {
         self.redaction = redaction;
+        self
+    }
+
+    /// How many records of one callsite pass in a second; those beyond are suppressed, and
+    /// told. `0` is no limit. Default: `THROUGHLINE_BURST_LIMIT`, else no limit.
+    ///
+    /// A callsite is one macro call in the source, or one line that uses the `log` crate. It
+    /// may spend a second's worth at once. What is suppressed reaches no sink, neither the
+    /// console nor OTLP nor Sentry; a suppressed ERROR still fails its span. Panics always
+    /// pass, and so do records of a stream, which have the field `log.category`. The callsite's next record that passes carries the number suppressed as
+    /// `log.suppressed_count`; if none comes within five seconds, or when telemetry is
+    /// flushed or ends, a record of its own says it. The metric
+    /// `throughline.events.suppressed` counts them all.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), throughline::InitError> {
+    /// let telemetry = throughline::builder("checkout")
+    ///     .log_format(throughline::LogFormat::Off)
+    ///     .burst_limit(100)
+    ///     .init()?;
+    /// # telemetry.shutdown();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn burst_limit(mut self, per_second: u32) -> Self {
+        self.burst_limit = Some(per_second);
         self
     }
 
@@ -103,7 +166,12 @@ impl Builder {
 
     /// Which traces are recorded. Default: `OTEL_TRACES_SAMPLER`, else all of them, unless
     /// the parent was not sampled.
+    ///
+    /// A sampler of the program's own decides alone. Those of the environment, and
+    /// [`RateLimited`], follow a remote parent only where `THROUGHLINE_TRUST_INBOUND` trusts
+    /// it.
     pub fn sampler(mut self, sampler: impl ShouldSample + 'static) -> Self {
+        self.rate_limited = (&sampler as &dyn Any).is::<RateLimited>();
         self.sampler = Some(Box::new(sampler));
         self
     }
@@ -134,10 +202,16 @@ impl Builder {
         let (filter, handle) = live_filter_of(self.filter, &mut settings)?;
         resource::decide(&self.identity, &mut settings);
         let log_format = log_format(self.log_format, &mut settings);
+        if let Some(per_second) = self.burst_limit {
+            settings.decide("THROUGHLINE_BURST_LIMIT", per_second, Source::Code);
+            settings.burst_limit = per_second;
+        }
         if self.sampler.is_some() {
             settings.decide("OTEL_TRACES_SAMPLER", "the program's own", Source::Code);
         }
         let listener = settings.prometheus.map(facade::bind).transpose()?;
+        let control = filter_address(self.filter_address, &mut settings)?;
+        let control = control.map(filter_endpoint::bind).transpose()?;
         let redactor = Arc::new(self.redaction.redactor()?);
         let resource = redactor.resource(&resource::resource(self.identity, &settings));
 
@@ -170,8 +244,13 @@ impl Builder {
                 temporality: settings.temporality,
             }),
             listener.is_some(),
+            &redactor,
         )?;
         let (sampler, head): (Box<dyn ShouldSample>, _) = match self.sampler {
+            Some(sampler) if self.rate_limited => {
+                let sampler = TrustedParent::new(sampler, settings.sampler.trust);
+                (Box::new(sampler), None)
+            }
             // It may want to see a whole span before it decides.
             Some(sampler) => (sampler, None),
             None => {
@@ -207,12 +286,24 @@ impl Builder {
                 .then(|| facade::EventCounter::new(Arc::clone(&metering.registry))),
             capture: None,
         });
-        install_subscriber(self.layers, filter, tracers.as_ref(), head, &sinks)?;
+        let bursts = NonZeroU32::new(settings.burst_limit).map(|per_second| {
+            let counters = facade::SuppressedEvents::new(Arc::clone(&metering.registry));
+            Arc::new(BurstLimit::new(per_second, counters, Arc::clone(&sinks)))
+        });
+        let limit = bursts.clone();
+        redaction::put_in_force(&redactor);
+        install_subscriber(self.layers, filter, tracers.as_ref(), head, &sinks, limit)?;
+        if let Some(bursts) = &bursts {
+            bursts.tell_in_time(runtime.handle());
+        }
         metrics::set_global_recorder(Arc::clone(&metering.registry)).map_err(|_| {
             InitError::GlobalTaken {
                 what: "metrics recorder",
             }
         })?;
+        if let Some(control) = control {
+            filter_endpoint::serve(control, handle.clone(), runtime.handle())?;
+        }
         if let (Some(listener), Some(scraper)) = (listener, metering.scraper) {
             facade::serve(listener, scraper, runtime.handle())?;
         }
@@ -234,6 +325,7 @@ impl Builder {
                 metrics: metering.provider,
                 records,
                 sentry: errors,
+                bursts,
                 ledgers,
                 ending,
                 runtime: Some(runtime),
@@ -292,6 +384,24 @@ fn live_filter_of(
         reason: format!("{directives:?}: {}", error.reason),
         expected: EXPECTED,
     })
+}
+
+fn filter_address(
+    code: Option<SocketAddr>,
+    settings: &mut Settings,
+) -> Result<Option<SocketAddr>, InitError> {
+    let Some(address) = code else {
+        return Ok(settings.filter_address);
+    };
+    if !network::is_loopback(address.ip()) {
+        return Err(InitError::InvalidSetting {
+            setting: "filter_address",
+            reason: format!("{address} is not on this machine alone"),
+            expected: filter_endpoint::EXPECTED,
+        });
+    }
+    settings.decide(FILTER_ADDRESS, address, Source::Code);
+    Ok(Some(address))
 }
 
 /// The code's format, else the variable's. Who asks for records on the console by
@@ -357,6 +467,7 @@ pub(crate) fn install_subscriber(
     tracers: Option<&SdkTracerProvider>,
     head: Option<HeadSampler>,
     sinks: &Arc<Sinks>,
+    bursts: Option<Arc<BurstLimit>>,
 ) -> Result<(), InitError> {
     // An empty list of layers would switch every callsite off.
     let layers = (!layers.is_empty()).then_some(layers);
@@ -366,7 +477,7 @@ pub(crate) fn install_subscriber(
         .with(filter)
         .with(spans)
         .with(sinks.sentry.as_ref().map(|_| sentry::SpanFields))
-        .with(EventLayer::new(Arc::clone(sinks)))
+        .with(EventLayer::new(Arc::clone(sinks), bursts))
         .try_init()
         .map_err(|_| InitError::GlobalTaken {
             what: "tracing subscriber or logger",

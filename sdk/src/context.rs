@@ -5,6 +5,9 @@
 //! that were given the span. A field of the same name on a span (`user.id`, `session.id`,
 //! `request.id`) does the same for that span's subtree alone.
 //!
+//! A secret in a value is replaced when it is set: a JSON web token is no session id, and with
+//! [`Redaction::emails`](crate::Redaction::emails) an e-mail address is no user id.
+//!
 //! ```
 //! # fn main() -> Result<(), throughline::InitError> {
 //! # let _telemetry = throughline::builder("docs").log_format(throughline::LogFormat::Off).init()?;
@@ -18,12 +21,11 @@
 //! # }
 //! ```
 
-use std::sync::Arc;
-
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
 use crate::correlation::{Correlation, PROMOTED, Promoted};
+use crate::redaction;
 
 /// The user that the request at hand is made by: `user.id`. Without a span there is nothing
 /// to hold on to, and nothing happens.
@@ -54,7 +56,7 @@ pub fn trace_id() -> Option<String> {
 }
 
 fn set(which: Promoted, value: &str) {
-    let value: Arc<str> = Arc::from(value);
+    let value = redaction::known_value(PROMOTED[which as usize], value);
     if let Some(correlation) = Correlation::current() {
         correlation.set(which, &value);
     }

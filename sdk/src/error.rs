@@ -55,6 +55,16 @@ pub enum InitError {
         /// What the system answered.
         source: std::io::Error,
     },
+    /// The address of the filter's endpoint cannot be listened at.
+    #[error(
+        "cannot listen at {address} for the filter's endpoint (THROUGHLINE_FILTER_ADDRESS): {source}"
+    )]
+    FilterBind {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system answered.
+        source: std::io::Error,
+    },
     /// An OTLP exporter refused its settings.
     #[error("cannot set up the OTLP exporter for {signal}: {reason}")]
     Exporter {

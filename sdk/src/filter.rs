@@ -63,6 +63,12 @@ fn parse(directives: &str) -> Result<EnvFilter, FilterError> {
 }
 
 impl FilterHandle {
+    /// The directives in force, as they were understood.
+    pub(crate) fn directives(&self) -> String {
+        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
+        events.to_string()
+    }
+
     /// Replaces the directives; those in force stay where the new ones cannot be parsed.
     pub(crate) fn set(&self, directives: &str) -> Result<(), FilterError> {
         let filter = parse(directives)?;

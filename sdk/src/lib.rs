@@ -10,7 +10,9 @@ mod error;
 mod event;
 mod export;
 mod filter;
+mod filter_endpoint;
 mod fork;
+mod http_server;
 mod limits;
 mod metrics;
 mod network;
@@ -26,6 +28,7 @@ mod span_layer;
 mod span_values;
 mod telemetry;
 pub mod testing;
+mod trusted_parent;
 mod typed_error;
 
 pub use builder::Builder;

@@ -1,5 +1,6 @@
 //! Which hosts are near: on this machine, in this private network, in this cluster. What is
-//! not needs an explicit word before anything goes there in plain text.
+//! not needs an explicit word before anything goes there in plain text, or before what comes
+//! from there decides anything.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,6 +18,19 @@ const LOCAL_SUFFIXES: [&str; 8] = [
     "home.arpa",
     "test",
 ];
+
+/// This machine and no other, also where it is an IPv4 address written as an IPv6 one.
+pub(crate) fn is_loopback(address: IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// Loopback and private addresses.
+pub(crate) fn is_near_address(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => is_near_v4(address),
+        IpAddr::V6(address) => is_near_v6(address),
+    }
+}
 
 /// Loopback and private addresses, names of one label, and names of a cluster or a local
 /// network such as `collector.monitoring.svc.cluster.local`.
@@ -54,10 +68,7 @@ fn is_near_name(name: &str) -> bool {
     let name = name.trim_end_matches('.').to_ascii_lowercase();
     // A bare address inside a name's place, such as in a variable without a scheme.
     if let Ok(address) = name.parse::<IpAddr>() {
-        return match address {
-            IpAddr::V4(address) => is_near_v4(address),
-            IpAddr::V6(address) => is_near_v6(address),
-        };
+        return is_near_address(address);
     }
     !name.contains('.')
         || LOCAL_SUFFIXES.iter().any(|suffix| {

@@ -19,9 +19,10 @@ use opentelemetry_sdk::trace::{
 };
 
 use crate::settings::SamplerSettings;
+use crate::trusted_parent::TrustedParent;
 
 /// Keeps at most so many new traces a second, whatever the load; children follow their
-/// parent.
+/// parent, also a remote one that is trusted (`THROUGHLINE_TRUST_INBOUND`).
 ///
 /// A ratio keeps too little of a quiet service and too much of a busy one. Bursts of up to
 /// one second's worth pass.
@@ -127,7 +128,7 @@ pub(crate) enum Early {
 /// Decides at the span's creation what can be decided then.
 #[derive(Debug)]
 pub(crate) struct HeadSampler {
-    sampler: Sampler,
+    sampler: Box<dyn ShouldSample>,
     ids: RandomIdGenerator,
     /// Every root is kept, so there is no need to ask.
     keeps_roots: bool,
@@ -138,8 +139,14 @@ struct Kept;
 
 impl HeadSampler {
     pub(crate) fn new(settings: &SamplerSettings) -> Self {
+        let root = Box::new(settings.root.clone());
+        let sampler: Box<dyn ShouldSample> = if settings.parent_based {
+            Box::new(TrustedParent::new(root, settings.trust))
+        } else {
+            root
+        };
         Self {
-            sampler: settings.sampler(),
+            sampler,
             ids: RandomIdGenerator::default(),
             keeps_roots: matches!(settings.root, Sampler::AlwaysOn),
         }
@@ -148,7 +155,7 @@ impl HeadSampler {
     /// The sampler to give to the SDK: it keeps the roots that [`decide`](Self::decide)
     /// kept, so that nothing is decided twice.
     pub(crate) fn for_sdk(&self) -> impl ShouldSample + 'static {
-        Decided(Box::new(self.sampler.clone()))
+        Decided(self.sampler.clone())
     }
 
     /// `parent` is the context that the span would be created in.

@@ -7,7 +7,6 @@
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::fmt;
-use std::sync::Arc;
 
 use opentelemetry::{Context as OtelContext, ContextGuard};
 use opentelemetry_sdk::trace::SdkTracer;
@@ -18,6 +17,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::redaction;
 use crate::sampling::{Early, HeadSampler};
 use crate::span_values;
 
@@ -234,7 +234,8 @@ struct Declare<'a>(&'a Correlation);
 impl Visit for Declare<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if let Some(index) = PROMOTED.iter().position(|name| *name == field.name()) {
-            self.0.declare(index, &Arc::from(value));
+            self.0
+                .declare(index, &redaction::known_value(field.name(), value));
         }
     }
 

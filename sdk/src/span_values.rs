@@ -4,11 +4,25 @@
 //! `u64` fields fall through to `Debug` and arrive as text: a status code that no query can
 //! compare. OTLP has signed integers only; what fits is given to the layer as one.
 
+use std::cell::Cell;
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
+use std::ops::Range;
 
 use tracing::Value;
 use tracing::field::{Field, FieldSet, ValueSet, Visit};
+
+/// A span of more fields than this has its list of values allocated.
+const FEW: usize = 32;
+
+/// Values with more text than this in all give its storage back.
+const KEPT_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    /// Storage that is used again. It is taken out while it is in use, so that a value
+    /// whose `Debug` makes a span of its own finds an empty one.
+    static STORAGE: Cell<Owned> = const { Cell::new(Owned::new()) };
+}
 
 /// Calls `then` with the values rewritten, or with `None` where they can stay as they are.
 pub(crate) fn signed<R>(
@@ -21,20 +35,18 @@ pub(crate) fn signed<R>(
     if !unsigned.0 {
         return then(None);
     }
-    let mut owned = Owned {
-        values: (0..fields.len()).map(|_| None).collect(),
-        complete: true,
-    };
+    let mut owned = STORAGE.try_with(Cell::take).unwrap_or_default();
+    owned.values.resize(fields.len(), None);
     visit(&mut owned);
-    if !owned.complete {
-        return then(None);
-    }
-    let values: Vec<Option<&dyn Value>> = owned
-        .values
-        .iter()
-        .map(|value| value.as_ref().map(Scalar::as_value))
-        .collect();
-    then(Some(&fields.value_set_all(&values)))
+    let result = if owned.complete {
+        owned.lend(fields, then)
+    } else {
+        then(None)
+    };
+    owned.clear();
+    // A thread at its end has no place for it.
+    let _ = STORAGE.try_with(|storage| storage.set(owned));
+    result
 }
 
 /// Looks at no value, only whether there is work to do.
@@ -51,36 +63,91 @@ impl Visit for HasUnsigned {
     fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }
 
+#[derive(Clone)]
 enum Scalar {
     Bool(bool),
     Int(i64),
     Float(f64),
-    Text(String),
-}
-
-impl Scalar {
-    fn as_value(&self) -> &dyn Value {
-        match self {
-            Self::Bool(value) => value,
-            Self::Int(value) => value,
-            Self::Float(value) => value,
-            Self::Text(value) => value,
-        }
-    }
+    /// Where it lies in [`Owned::text`].
+    Text(Range<usize>),
 }
 
 struct Owned {
     values: Vec<Option<Scalar>>,
+    /// All texts, one after the other.
+    text: String,
     /// An error value cannot be kept, and its chain is worth more than a number.
     complete: bool,
 }
 
+impl Default for Owned {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Owned {
+    const fn new() -> Self {
+        Self {
+            values: Vec::new(),
+            text: String::new(),
+            complete: true,
+        }
+    }
+
     fn put(&mut self, field: &Field, value: Scalar) {
         match self.values.get_mut(field.index()) {
             Some(place) => *place = Some(value),
             None => self.complete = false,
         }
+    }
+
+    fn put_text(&mut self, field: &Field, text: fmt::Arguments<'_>) {
+        let start = self.text.len();
+        // Writing to a String does not fail; a value whose own form fails keeps the part
+        // that it gave.
+        let _ = self.text.write_fmt(text);
+        self.put(field, Scalar::Text(start..self.text.len()));
+    }
+
+    /// Calls `then` with the values as `tracing` wants them, which is borrowed twice.
+    fn lend<R>(&self, fields: &FieldSet, then: impl FnOnce(Option<&ValueSet<'_>>) -> R) -> R {
+        let count = self.values.len();
+        let (mut few_texts, mut many_texts) = ([""; FEW], Vec::new());
+        let texts: &mut [&str] = if count <= FEW {
+            &mut few_texts[..count]
+        } else {
+            many_texts.resize(count, "");
+            &mut many_texts
+        };
+        for (text, value) in texts.iter_mut().zip(&self.values) {
+            if let Some(Scalar::Text(range)) = value {
+                *text = &self.text[range.clone()];
+            }
+        }
+        let (mut few, mut many) = ([None; FEW], Vec::new());
+        let values: &mut [Option<&dyn Value>] = if count <= FEW {
+            &mut few[..count]
+        } else {
+            many.resize(count, None);
+            &mut many
+        };
+        for ((lent, value), text) in values.iter_mut().zip(&self.values).zip(&*texts) {
+            *lent = value.as_ref().map(|value| match value {
+                Scalar::Bool(value) => value as &dyn Value,
+                Scalar::Int(value) => value,
+                Scalar::Float(value) => value,
+                Scalar::Text(_) => text,
+            });
+        }
+        then(Some(&fields.value_set_all(values)))
+    }
+
+    fn clear(&mut self) {
+        self.values.clear();
+        self.text.clear();
+        self.text.shrink_to(KEPT_BYTES);
+        self.complete = true;
     }
 }
 
@@ -94,11 +161,10 @@ impl Visit for Owned {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        let value = match i64::try_from(value) {
-            Ok(value) => Scalar::Int(value),
-            Err(_) => Scalar::Text(value.to_string()),
-        };
-        self.put(field, value);
+        match i64::try_from(value) {
+            Ok(value) => self.put(field, Scalar::Int(value)),
+            Err(_) => self.put_text(field, format_args!("{value}")),
+        }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
@@ -106,7 +172,9 @@ impl Visit for Owned {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Scalar::Text(value.to_owned()));
+        let start = self.text.len();
+        self.text.push_str(value);
+        self.put(field, Scalar::Text(start..self.text.len()));
     }
 
     fn record_error(&mut self, _: &Field, _: &(dyn Error + 'static)) {
@@ -114,6 +182,6 @@ impl Visit for Owned {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Scalar::Text(format!("{value:?}")));
+        self.put_text(field, format_args!("{value:?}"));
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
+use crate::event::BurstLimit;
 use crate::export::{Ending, ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
 use crate::filter::FilterHandle;
 use crate::fork;
@@ -48,6 +49,8 @@ pub(crate) struct Pipelines {
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) records: Option<Arc<LogPipeline>>,
     pub(crate) sentry: Option<Arc<sentry_core::Client>>,
+    /// Tells what it suppressed before the records are sent.
+    pub(crate) bursts: Option<Arc<BurstLimit>>,
     pub(crate) ledgers: Ledgers,
     pub(crate) ending: Ending,
     /// Last, as the others send through it.
@@ -222,6 +225,12 @@ enum Doing {
 
 impl Pipelines {
     fn steps(&self, doing: Doing) -> Vec<(&'static str, Step)> {
+        if let Some(bursts) = &self.bursts {
+            match doing {
+                Doing::Flush => bursts.tell(),
+                Doing::Shutdown => bursts.close(),
+            }
+        }
         let mut steps: Vec<(&'static str, Step)> = Vec::new();
         if let Some(tracers) = self.tracers.clone() {
             let spans = self.spans.clone();

@@ -6,7 +6,7 @@
 use std::any::type_name;
 use std::cell::RefCell;
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write};
 
 use tracing::field::{DebugValue, debug};
 
@@ -51,15 +51,14 @@ impl<E: Error + 'static> fmt::Debug for TypedError<'_, E> {
     }
 }
 
-/// Looks at a value: the exception where it is a [`TypedError`], else its text.
-pub(crate) fn look(value: &dyn fmt::Debug) -> Result<Exception, String> {
+/// Looks at a value: the exception where it is a [`TypedError`], else `None`, with its
+/// text added to `text`.
+pub(crate) fn look(value: &dyn fmt::Debug, text: &mut String) -> Option<Exception> {
     // An event inside the value's own `Debug` looks at values in turn.
     let before = SEEN.replace(Some(None));
-    let text = format!("{value:?}");
-    match SEEN.replace(before) {
-        Some(Some(exception)) => Ok(exception),
-        _ => Err(text),
-    }
+    // A `Debug` that fails keeps the part that it gave.
+    let _ = write!(text, "{value:?}");
+    SEEN.replace(before).flatten()
 }
 
 #[cfg(test)]
@@ -74,7 +73,8 @@ mod tests {
     fn our_layer_sees_the_type_and_others_the_message() {
         let failure = Outer("x".parse::<i32>().unwrap_err());
         let value = TypedError(&failure);
-        let exception = look(&value).unwrap();
+        let mut text = String::new();
+        let exception = look(&value, &mut text).unwrap();
         assert_eq!(
             exception.kind,
             Some("throughline::typed_error::tests::Outer")
@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(exception.message, "outer");
         assert_eq!(exception.sources, ["invalid digit found in string"]);
         assert_eq!(format!("{value:?}"), "outer");
-        assert_eq!(look(&"text").unwrap_err(), "\"text\"");
+        assert_eq!(look(&"text", &mut text), None);
+        assert_eq!(text, "\"text\"");
     }
 }

@@ -177,6 +177,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
         fastapi("function"),
     ]),
     sdk("code.line.number", RECORD).was(&[cosmo("line"), fastapi("line")]),
+    sdk("log.suppressed_count", RECORD),
     sdk("exception.type", RECORD),
     sdk("exception.message", RECORD).was(&[billing("error")]),
     sdk("exception.stacktrace", RECORD),

@@ -74,6 +74,12 @@ pub const METRICS: &[Metric] = &[
         "{event}",
         &["log.category", "event.name", "event.severity"],
     ),
+    metric(
+        "throughline.events.suppressed",
+        MetricKind::Counter,
+        "{event}",
+        &["log.level", "log.target", "event.name"],
+    ),
     metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),
     Metric {
         formerly: &[cosmo("memory_usage")],

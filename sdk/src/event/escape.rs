@@ -61,9 +61,66 @@ impl Formatter for OneLineJson {
     }
 }
 
+/// The text as a JSON string, with what [`OneLineJson`] escapes.
+///
+/// Eight bytes are looked at at once, since nearly all text has nothing to escape.
+pub(crate) fn push_json(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut rest = text;
+    loop {
+        let plain = plain_length(rest.as_bytes());
+        out.extend_from_slice(&rest.as_bytes()[..plain]);
+        rest = &rest[plain..];
+        let Some(c) = rest.chars().next() else {
+            break;
+        };
+        match c {
+            '"' => out.extend_from_slice(b"\\\""),
+            '\\' => out.extend_from_slice(b"\\\\"),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\u{8}' => out.extend_from_slice(b"\\b"),
+            '\u{c}' => out.extend_from_slice(b"\\f"),
+            c if is_unsafe(c) => {
+                // All of them lie in the basic plane, so one escape is enough. Writing to a
+                // Vec does not fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.extend_from_slice(&rest.as_bytes()[..c.len_utf8()]),
+        }
+        rest = &rest[c.len_utf8()..];
+    }
+    out.push(b'"');
+}
+
+/// How many bytes from the start are printable ASCII without a quote or a backslash.
+fn plain_length(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // The high bit of each byte that is zero; a byte above one that is may be marked as
+    // well, so only the lowest mark is to be believed.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let is = |word: u64, byte: u8| zero(word ^ u64::from_ne_bytes([byte; 8]));
+    let mut words = bytes.chunks_exact(8);
+    let mut length = 0;
+    for chunk in &mut words {
+        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        let found = control | (word & HIGH) | is(word, b'"') | is(word, b'\\') | is(word, 0x7f);
+        if found != 0 {
+            return length + found.trailing_zeros() as usize / 8;
+        }
+        length += 8;
+    }
+    let plain = |byte: &&u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    length + words.remainder().iter().take_while(plain).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde::Serialize;
 
     const NASTY: &str = "a\nb\rc\td\u{1b}[31m\u{85}\u{9b}\u{2028}\u{202e}\u{2066}é€😀";
@@ -76,17 +133,46 @@ mod tests {
         assert!(matches!(one_line("plain é"), Cow::Borrowed(_)));
     }
 
+    fn by_serde(text: &str) -> String {
+        let mut out = Vec::new();
+        text.serialize(&mut serde_json::Serializer::with_formatter(
+            &mut out,
+            OneLineJson,
+        ))
+        .unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn by_hand(text: &str) -> String {
+        let mut out = Vec::new();
+        push_json(&mut out, text);
+        String::from_utf8(out).unwrap()
+    }
+
     #[test]
     fn json_stays_one_line_and_says_the_same() {
-        let mut out = Vec::new();
-        NASTY
-            .serialize(&mut serde_json::Serializer::with_formatter(
-                &mut out,
-                OneLineJson,
-            ))
-            .unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let text = by_serde(NASTY);
         assert!(!text.chars().any(is_unsafe), "{text:?}");
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), NASTY);
+    }
+
+    #[test]
+    fn every_character_is_escaped_by_hand_as_by_serde_wherever_it_stands() {
+        for c in (0..=0x3000)
+            .filter_map(char::from_u32)
+            .chain(['\u{feff}', '😀'])
+        {
+            for before in 0..9 {
+                let text = format!("{}{c}{}", "a".repeat(before), "b".repeat(9));
+                assert_eq!(by_hand(&text), by_serde(&text), "{c:?} at {before}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_escaped_by_hand_as_by_serde(text in any::<String>()) {
+            prop_assert_eq!(by_hand(&text), by_serde(&text));
+        }
     }
 }

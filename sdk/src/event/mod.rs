@@ -3,11 +3,13 @@
 //! Three stock layers in a row (console, log bridge, Sentry) would visit and format each
 //! event three times, and could disagree on its ids.
 
+mod burst;
 mod console;
 pub(crate) mod escape;
 mod otlp;
 mod record;
 mod sentry;
+mod spare;
 
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -15,12 +17,13 @@ use std::time::SystemTime;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::{SpanContext, Status, TraceContextExt};
 use tracing::dispatcher::WeakDispatch;
-use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_log::NormalizeEvent;
 use tracing_opentelemetry::get_otel_context;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
+pub(crate) use burst::BurstLimit;
 pub(crate) use console::{Console, Process, timestamp};
 pub(crate) use otlp::OtlpLogs;
 pub(crate) use record::{Exception, Record, Value};
@@ -32,6 +35,10 @@ use crate::redaction::Redactor;
 use crate::sentry::Origin;
 use crate::span_layer::skipped_context;
 use crate::testing::CaptureSink;
+use burst::Verdict;
+
+/// On the record that tells how many of its callsite's were suppressed before it.
+const SUPPRESSED_COUNT: &str = "log.suppressed_count";
 
 /// Where records go. Shared by the layer and the panic hook.
 #[derive(Debug)]
@@ -74,14 +81,17 @@ impl Sinks {
 
 pub(crate) struct EventLayer {
     sinks: Arc<Sinks>,
+    /// `None` where no limit was asked for.
+    bursts: Option<Arc<BurstLimit>>,
     /// Needed to look up the context of an explicit parent; weak, as the dispatch owns us.
     dispatch: OnceLock<WeakDispatch>,
 }
 
 impl EventLayer {
-    pub(crate) fn new(sinks: Arc<Sinks>) -> Self {
+    pub(crate) fn new(sinks: Arc<Sinks>, bursts: Option<Arc<BurstLimit>>) -> Self {
         Self {
             sinks,
+            bursts,
             dispatch: OnceLock::new(),
         }
     }
@@ -101,6 +111,20 @@ impl EventLayer {
                 .or_else(|| get_otel_context(parent, &self.dispatch.get()?.upgrade()?)),
         }
     }
+
+    /// What remains of a suppressed ERROR: its span has failed all the same.
+    fn fail_span<S>(&self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if let Some(context) = self.context(event, ctx)
+            && context.span().is_recording()
+        {
+            let mut message = record::message(event);
+            self.sinks.redactor.replace(&mut message);
+            context.span().set_status(Status::error(message));
+        }
+    }
 }
 
 impl<S> Layer<S> for EventLayer
@@ -115,6 +139,20 @@ where
         // Telemetry about sending telemetry would never end.
         if OtelContext::is_current_telemetry_suppressed() {
             return;
+        }
+        let mut suppressed_before = 0;
+        if let Some(bursts) = &self.bursts
+            && !is_of_a_stream(event.metadata())
+        {
+            match bursts.take(event) {
+                Verdict::Pass { suppressed } => suppressed_before = suppressed,
+                Verdict::Suppress => {
+                    if *event.metadata().level() == Level::ERROR {
+                        self.fail_span(event, &ctx);
+                    }
+                    return;
+                }
+            }
         }
         let context = self.context(event, &ctx);
         let correlation: Option<Correlation> =
@@ -141,14 +179,26 @@ where
             exception: None,
         };
         record.visit(event);
+        if suppressed_before > 0 {
+            let count = Value::Uint(suppressed_before);
+            record.fields.push((SUPPRESSED_COUNT, count));
+        }
         self.sinks
             .emit(&mut record, || Origin::of(ctx.event_scope(event)));
         if record.level == Level::ERROR
             && let Some(context) = context
         {
-            context.span().set_status(Status::error(record.message));
+            let message = std::mem::take(&mut record.message);
+            context.span().set_status(Status::error(message));
         }
+        spare::take_back(record);
     }
+}
+
+/// Whether an event belongs to a stream (audit, security, business, …), each record of which
+/// is data that somebody counts on.
+fn is_of_a_stream(metadata: &Metadata<'_>) -> bool {
+    metadata.fields().field("log.category").is_some()
 }
 
 /// The ids of a context, where it has a span.

@@ -10,6 +10,7 @@ use opentelemetry::trace::SpanContext;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
+use super::spare::Spare;
 use crate::correlation::{Correlation, PROMOTED, Values};
 use crate::redaction::{REPLACEMENT, Redactor};
 use crate::typed_error;
@@ -119,6 +120,32 @@ pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'stati
     (!name.starts_with("event ") && name != "log event").then_some(name)
 }
 
+/// An event's message alone.
+pub(crate) fn message(event: &Event<'_>) -> String {
+    struct Message(String);
+
+    impl Visit for Message {
+        fn record_str(&mut self, field: &Field, value: &str) {
+            if field.name() == "message" {
+                value.clone_into(&mut self.0);
+            }
+        }
+
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            if field.name() == "message" {
+                self.0 = format!("{value:?}");
+            }
+        }
+
+        // Spares the text of errors.
+        fn record_error(&mut self, _: &Field, _: &(dyn Error + 'static)) {}
+    }
+
+    let mut message = Message(String::new());
+    event.record(&mut message);
+    message.0
+}
+
 impl Record<'_> {
     /// A field that is text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
@@ -146,7 +173,11 @@ impl Record<'_> {
     }
 
     pub(crate) fn visit(&mut self, event: &Event<'_>) {
-        event.record(&mut Visitor(self));
+        let mut spare = Spare::take();
+        self.fields = std::mem::take(&mut spare.fields);
+        let mut visitor = Visitor(self, spare);
+        event.record(&mut visitor);
+        visitor.1.keep();
     }
 
     /// Takes the secrets out of everything in it that is not the program's own text.
@@ -167,7 +198,8 @@ impl Record<'_> {
     }
 }
 
-struct Visitor<'r, 'a>(&'r mut Record<'a>);
+/// Fills the record, with texts out of the thread's storage.
+struct Visitor<'r, 'a>(&'r mut Record<'a>, Spare);
 
 impl Visitor<'_, '_> {
     fn push(&mut self, field: &Field, value: Value) {
@@ -212,7 +244,9 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.push(field, Value::Text(value.to_owned()));
+        let mut text = self.1.text();
+        text.push_str(value);
+        self.push(field, Value::Text(text));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
@@ -220,9 +254,10 @@ impl Visit for Visitor<'_, '_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        match typed_error::look(value) {
-            Ok(exception) => self.exception(field, exception),
-            Err(text) => self.push(field, Value::Text(text)),
+        let mut text = self.1.text();
+        match typed_error::look(value, &mut text) {
+            Some(exception) => self.exception(field, exception),
+            None => self.push(field, Value::Text(text)),
         }
     }
 }

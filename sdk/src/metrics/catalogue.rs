@@ -50,6 +50,8 @@ pub(super) struct Catalogue {
     descriptions: HashMap<String, Description>,
     metrics: HashMap<String, Entry>,
     series: usize,
+    /// Label sets with secrets, which stand for another without.
+    aliases: usize,
     overflows: Option<Instrument>,
     /// Uses of names beyond [`MAX_METRICS`].
     unnamed: Option<Arc<AtomicU64>>,
@@ -83,6 +85,7 @@ impl Catalogue {
             descriptions: HashMap::new(),
             metrics: HashMap::new(),
             series: 0,
+            aliases: 0,
             overflows: None,
             unnamed: None,
         }
@@ -108,6 +111,13 @@ impl Catalogue {
             }
             None => None,
         }
+    }
+
+    /// Whether there is room for one more alias; takes it.
+    pub(super) fn alias(&mut self) -> bool {
+        let room = self.aliases < self.limits.total;
+        self.aliases += usize::from(room);
+        room
     }
 
     fn has_room(&self, metric: &Metric) -> bool {

@@ -139,6 +139,7 @@ mod tests {
             Limits::default(),
             Arc::default(),
             Vec::new(),
+            Arc::new(crate::redaction::Redaction::default().redactor().unwrap()),
         );
         let counter = EventCounter::new(Arc::new(registry));
         for _ in 0..3 {

@@ -14,6 +14,7 @@ mod prometheus;
 mod reader;
 mod registry;
 mod series;
+mod suppressed;
 mod table;
 mod tokio;
 mod unit;
@@ -31,9 +32,11 @@ pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};
 pub(crate) use reader::Scraper;
 pub(crate) use registry::Registry;
+pub(crate) use suppressed::SuppressedEvents;
 
 use crate::InitError;
 use crate::export::{Ledgers, Waiting};
+use crate::redaction::Redactor;
 use crate::settings::ReaderSettings;
 use bounds::Bounds;
 
@@ -59,6 +62,7 @@ impl Metrics {
         exporter: Option<E>,
         console: Option<C>,
         prometheus: bool,
+        redactor: &Arc<Redactor>,
     ) -> Result<Self, InitError> {
         let bounds = Bounds::new(options.buckets).map_err(|reason| InitError::InvalidSetting {
             setting: "histogram_buckets",
@@ -107,7 +111,13 @@ impl Metrics {
         }
         Ok(Self {
             provider,
-            registry: Arc::new(Registry::new(meter, options.limits, bounds, options.units)),
+            registry: Arc::new(Registry::new(
+                meter,
+                options.limits,
+                bounds,
+                options.units,
+                Arc::clone(redactor),
+            )),
             scraper,
         })
     }

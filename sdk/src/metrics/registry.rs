@@ -1,9 +1,12 @@
 //! The recorder behind `counter!`, `gauge!` and `histogram!`: it finds or makes the series
 //! of a key, and folds what is beyond the limits into one that says so.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use metrics::{Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Label, Metadata, SharedString, Unit,
+};
 use opentelemetry::metrics::Meter;
 
 use super::bounds::Bounds;
@@ -12,6 +15,7 @@ use super::series::{Handle, Kind};
 use super::table::Table;
 use super::unit::ucum;
 use crate::diagnostics;
+use crate::redaction::Redactor;
 
 /// How many series there may be.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +41,7 @@ pub(crate) struct Registry {
     meter: Option<Meter>,
     table: Table,
     catalogue: RwLock<Catalogue>,
+    redactor: Arc<Redactor>,
 }
 
 impl Registry {
@@ -45,11 +50,13 @@ impl Registry {
         limits: Limits,
         bounds: Arc<Bounds>,
         units: Vec<(String, String)>,
+        redactor: Arc<Redactor>,
     ) -> Self {
         Self {
             meter,
             table: Table::default(),
             catalogue: RwLock::new(Catalogue::new(limits, bounds, units)),
+            redactor,
         }
     }
 
@@ -76,6 +83,43 @@ impl Registry {
         if let Some(folded) = self.read().folded(key.name(), kind) {
             return folded;
         }
+        let Some(clean) = self.redacted(key) else {
+            return self.make(key, kind, meter);
+        };
+        // Values that become one are one series, or a reader would find two of the same.
+        if let Some(handle) = self.table.get(&clean) {
+            self.alias(key, &handle);
+            return Some(handle);
+        }
+        self.make(&clean, kind, meter)
+    }
+
+    /// The key without its secrets; `None` where it has none.
+    fn redacted(&self, key: &Key) -> Option<Key> {
+        let clean = |label: &Label| match self.redactor.value(label.key(), label.value()) {
+            Cow::Borrowed(value) if value == label.value() => None,
+            value => Some(Label::new(label.key().to_owned(), value.into_owned())),
+        };
+        if key.labels().all(|label| clean(label).is_none()) {
+            return None;
+        }
+        let labels: Vec<Label> = key
+            .labels()
+            .map(|label| clean(label).unwrap_or_else(|| label.clone()))
+            .collect();
+        Some(Key::from_parts(key.name().to_owned(), labels))
+    }
+
+    /// Spares the next use of these labels the search for secrets, while there is room: a
+    /// label that is a secret often has a new one each time.
+    fn alias(&self, key: &Key, handle: &Handle) {
+        let mut catalogue = self.write();
+        if self.table.get(key).is_none() && catalogue.alias() {
+            self.table.insert(key, handle.clone());
+        }
+    }
+
+    fn make(&self, key: &Key, kind: Kind, meter: &Meter) -> Option<Handle> {
         let mut catalogue = self.write();
         // Another thread may have been first.
         if let Some(handle) = self.table.get(key) {

@@ -17,7 +17,7 @@ mod span;
 mod token;
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use opentelemetry::{Array, KeyValue, Value};
 use opentelemetry_sdk::Resource;
@@ -270,6 +270,23 @@ pub(crate) fn plain() -> &'static Redactor {
         patterns: Vec::new(),
     });
     &PLAIN
+}
+
+/// The running telemetry's redactor, for what is set from anywhere.
+static IN_FORCE: RwLock<Option<Arc<Redactor>>> = RwLock::new(None);
+
+/// From now on [`known_value`] asks this one.
+pub(crate) fn put_in_force(redactor: &Arc<Redactor>) {
+    *IN_FORCE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(redactor));
+}
+
+/// What may be known of a request: its user, session or id, without what is secret in it.
+/// They are set seldom and told often, so they are looked at when they are set.
+pub(crate) fn known_value(key: &str, value: &str) -> Arc<str> {
+    match &*IN_FORCE.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(redactor) => redactor.value(key, value).into(),
+        None => plain().value(key, value).into(),
+    }
 }
 
 #[cfg(test)]

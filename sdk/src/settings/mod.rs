@@ -5,6 +5,7 @@ mod batch;
 mod endpoint;
 mod env;
 mod exporters;
+mod filter_address;
 mod kubernetes;
 mod limits;
 mod otlp;
@@ -26,11 +27,12 @@ use opentelemetry_sdk::metrics::Temporality;
 
 pub(crate) use batch::{BatchSettings, ReaderSettings};
 pub(crate) use env::Env;
+pub(crate) use filter_address::FILTER_ADDRESS;
 pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
 pub(crate) use propagators::PropagatorName;
-pub(crate) use sampler::SamplerSettings;
+pub(crate) use sampler::{SamplerSettings, TrustInbound};
 pub(crate) use sentry::SentrySettings;
 pub use setting::{Setting, Source};
 pub(crate) use signals::ConsoleSettings;
@@ -85,6 +87,9 @@ pub(crate) struct Settings {
     pub(crate) sentry: Option<SentrySettings>,
     pub(crate) log_format: Option<LogFormat>,
     pub(crate) filter: Option<String>,
+    pub(crate) filter_address: Option<SocketAddr>,
+    /// Records a second of one callsite; `0` is no limit.
+    pub(crate) burst_limit: u32,
     pub(crate) service_name: Option<String>,
     pub(crate) resource_attributes: Vec<(String, String)>,
     pub(crate) kubernetes: KubernetesSettings,
@@ -145,6 +150,8 @@ impl Settings {
             sentry,
             log_format: log_format(env),
             filter: env.get("RUST_LOG"),
+            filter_address: filter_address::filter_address(env)?,
+            burst_limit: burst_limit(env),
             service_name,
             resource_attributes,
             kubernetes: KubernetesSettings::read(env),
@@ -191,6 +198,11 @@ fn log_format(env: &Env<'_>) -> Option<LogFormat> {
             None => "pretty on a terminal, else json".to_owned(),
         },
     )
+}
+
+fn burst_limit(env: &Env<'_>) -> u32 {
+    let per_second = env.count(&["THROUGHLINE_BURST_LIMIT"], 0, 0);
+    u32::try_from(per_second).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-//! `OTEL_TRACES_SAMPLER` and its argument, read here and not by the SDK, so that what does
+//! `OTEL_TRACES_SAMPLER`, its argument, and whose decision is followed, read here and not by the SDK, so that what does
 //! not work is said: <https://opentelemetry.io/docs/specs/otel/trace/sdk/#sampling>.
+
+use std::fmt;
 
 use opentelemetry_sdk::trace::Sampler;
 
@@ -15,15 +17,27 @@ pub(crate) struct SamplerSettings {
     pub(crate) root: Sampler,
     /// Whether a parent's decision is followed, which is the default.
     pub(crate) parent_based: bool,
+    /// Whose decision is followed then.
+    pub(crate) trust: TrustInbound,
 }
 
-impl SamplerSettings {
-    pub(crate) fn sampler(&self) -> Sampler {
-        if self.parent_based {
-            Sampler::ParentBased(Box::new(self.root.clone()))
-        } else {
-            self.root.clone()
-        }
+/// Which remote parents are believed when they say whether a trace is kept
+/// (`THROUGHLINE_TRUST_INBOUND`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TrustInbound {
+    None,
+    /// Those whose request comes from a loopback or private address.
+    Private,
+    All,
+}
+
+impl fmt::Display for TrustInbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "none",
+            Self::Private => "private",
+            Self::All => "all",
+        })
     }
 }
 
@@ -49,7 +63,24 @@ pub(super) fn sampler(env: &Env<'_>) -> SamplerSettings {
             "{ARGUMENT} has no effect: {word} takes no argument"
         ));
     }
-    SamplerSettings { root, parent_based }
+    SamplerSettings {
+        root,
+        parent_based,
+        trust: trust(env),
+    }
+}
+
+fn trust(env: &Env<'_>) -> TrustInbound {
+    env.word(
+        "THROUGHLINE_TRUST_INBOUND",
+        TrustInbound::Private,
+        "none, private or all",
+        |text| {
+            [TrustInbound::None, TrustInbound::Private, TrustInbound::All]
+                .into_iter()
+                .find(|trust| trust.to_string().eq_ignore_ascii_case(text))
+        },
+    )
 }
 
 fn known(text: &str) -> Option<&'static str> {
@@ -81,13 +112,19 @@ mod tests {
     fn read(name: &str, argument: &str) -> (String, Vec<String>) {
         let lookup = |variable: &str| match variable {
             "OTEL_TRACES_SAMPLER" => Some(name.to_owned()),
-            _ => Some(argument.to_owned()),
+            "OTEL_TRACES_SAMPLER_ARG" => Some(argument.to_owned()),
+            _ => None,
         };
         let env = Env::new(&lookup);
-        (
-            format!("{:?}", sampler(&env).sampler()),
-            env.take_warnings(),
-        )
+        let SamplerSettings {
+            root, parent_based, ..
+        } = sampler(&env);
+        let built = if parent_based {
+            format!("ParentBased({root:?})")
+        } else {
+            format!("{root:?}")
+        };
+        (built, env.take_warnings())
     }
 
     #[test]
@@ -106,6 +143,22 @@ mod tests {
             ),
         ] {
             assert_eq!(read(name, argument), (built.to_owned(), Vec::new()));
+        }
+    }
+
+    #[test]
+    fn trust_is_private_unless_another_word_is_given() {
+        for (text, trust, warnings) in [
+            ("", TrustInbound::Private, 0),
+            ("ALL", TrustInbound::All, 0),
+            ("none", TrustInbound::None, 0),
+            ("nobody", TrustInbound::Private, 1),
+        ] {
+            let lookup =
+                |variable: &str| (variable == "THROUGHLINE_TRUST_INBOUND").then(|| text.to_owned());
+            let env = Env::new(&lookup);
+            assert_eq!(sampler(&env).trust, trust);
+            assert_eq!(env.take_warnings().len(), warnings, "{text}");
         }
     }
 

@@ -41,7 +41,7 @@ fn install() -> Result<(), String> {
         events: None,
         capture: Some(CaptureSink),
     });
-    builder::install_subscriber(Vec::new(), filter, Some(&provider), None, &sinks)
+    builder::install_subscriber(Vec::new(), filter, Some(&provider), None, &sinks, None)
         .map_err(|error| error.to_string())?;
     metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;
     opentelemetry::global::set_tracer_provider(provider);

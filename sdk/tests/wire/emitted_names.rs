@@ -39,6 +39,9 @@ fn emit() {
     for (number, name) in ["a", "b", "c"].into_iter().enumerate() {
         metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
     }
+    for _ in 0..3 {
+        tracing::info!(name: "cart.viewed", "more often than the burst limit allows");
+    }
     // Too large for the memory budget, so that there is a loss to tell of.
     let large = "x".repeat(600_000);
     tracing::info_span!("large", text = large.as_str()).in_scope(|| ());
@@ -46,7 +49,8 @@ fn emit() {
     assert_eq!(report.traces.dropped_total(), 1, "{report}");
 }
 
-const VARIABLES: [(&str, &str); 11] = [
+const VARIABLES: [(&str, &str); 12] = [
+    ("THROUGHLINE_BURST_LIMIT", "1"),
     ("THROUGHLINE_MEMORY_BUDGET_BYTES", "1000000"),
     ("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=retail"),
     ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),

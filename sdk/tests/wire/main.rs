@@ -5,6 +5,7 @@
 
 mod support;
 
+mod bursts;
 mod compression;
 mod console;
 mod conventions;
@@ -12,6 +13,7 @@ mod correlation;
 mod deadline;
 mod emitted_names;
 mod ends;
+mod filter_endpoint;
 mod fork;
 mod lifecycle;
 mod limits;

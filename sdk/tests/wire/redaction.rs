@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::error::Error;
 
 use crate::support::intake::Intake;
-use crate::support::{self, in_child, is_child};
+use crate::support::{self, in_child, is_child, readings};
 use axum::http::StatusCode;
 use opentelemetry::baggage::BaggageExt;
 use opentelemetry::{KeyValue, global};
@@ -353,4 +353,127 @@ fn no_secret_is_in_what_a_receiver_decodes() {
         .iter()
         .find(|log| log.message() == Some(LOOK_ALIKES));
     assert_eq!(support::text(log.unwrap().attribute("session.id")), "s-7");
+}
+
+const ADDRESS: &str = "canary@mail.example";
+
+/// Puts secrets where a service keeps what it believes to be harmless: in the labels of its
+/// metrics, and in what it says of its user and its session.
+fn labels_and_ids() {
+    let telemetry = throughline::builder("shop")
+        .redact(Redaction::default().emails(true).key("iban"))
+        .init()
+        .unwrap();
+    for round in 0..3 {
+        let user = format!("{round}.{ADDRESS}");
+        metrics::counter!("logins", "user" => user.clone(), "round" => "all").increment(1);
+        metrics::gauge!("carts", "token" => PLACES[round], "shop" => "main").increment(2.0);
+        metrics::histogram!("latency", "url" => format!("{}&user={user}", url()), "shop" => "main")
+            .record(0.5);
+    }
+    for _ in 0..2 {
+        metrics::counter!("payments", "card" => FORMS[1], "iban" => "DE02120300000000202051")
+            .increment(5);
+        metrics::counter!("plain", "token_count" => "7", "order" => "o-7").increment(1);
+    }
+    let told = tracing::info_span!("told");
+    told.in_scope(|| {
+        throughline::context::set_user(ADDRESS);
+        throughline::context::set_session(JWT);
+        tracing::info!("told");
+        tracing::info_span!("inside").in_scope(|| tracing::error!("told inside"));
+    });
+    let declared = tracing::info_span!(
+        "declared",
+        user.id = ADDRESS,
+        session.id = %JWT,
+        request.id = 4_111_111_111_111_111_u64,
+    );
+    declared.in_scope(|| {
+        tracing::error!("declared");
+        drop(tracing::info_span!("inside the declared"));
+        assert_eq!(
+            throughline::context::request_id().as_deref(),
+            Some("[redacted]")
+        );
+    });
+    let later = tracing::info_span!("later", session.id = tracing::field::Empty);
+    later.record("session.id", JWT);
+    later.in_scope(|| {
+        throughline::context::set_user("u-7");
+        tracing::info!("later");
+    });
+    println!("\n{}", readings::scrape_text());
+    assert!(telemetry.shutdown().is_lossless());
+}
+
+#[test]
+fn no_secret_is_in_a_label_or_in_what_is_known_of_a_request() {
+    let test = "no_secret_is_in_a_label_or_in_what_is_known_of_a_request";
+    if is_child(test) {
+        in_child(test, &[], labels_and_ids);
+    }
+    let port = readings::free_port();
+    let intake = Intake::start(StatusCode::OK);
+    let receiver = Receiver::start().unwrap();
+    let endpoint = receiver.http_endpoint();
+    let outcome = |endpoint: &str| {
+        let variables = [
+            ("SENTRY_DSN", intake.dsn.as_str()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_METRICS_EXPORTER", "otlp,prometheus,console"),
+            ("OTEL_EXPORTER_PROMETHEUS_PORT", &port),
+        ];
+        in_child(test, &variables, labels_and_ids)
+    };
+
+    let stdout = outcome(&intake.endpoint).stdout;
+    let requests = intake.requests();
+    for signal in ["/v1/traces", "/v1/logs", "/v1/metrics", "/api/7/envelope/"] {
+        assert!(requests.iter().any(|(path, _)| path == signal), "{signal}");
+    }
+    for (path, body) in &requests {
+        let body = String::from_utf8_lossy(body);
+        assert_clean(path, &body);
+        assert!(!body.contains(ADDRESS), "{path}");
+    }
+    assert_clean("standard output, which has the endpoint's answer", &stdout);
+    assert!(!stdout.contains(ADDRESS));
+
+    // What became one series is one, with all that was counted; the rest is as it was.
+    let scraped = |series: &str| readings::scraped(&stdout, series);
+    assert_eq!(
+        scraped(r#"logins_total{round="all",user="[redacted]"}"#),
+        3.0
+    );
+    assert_eq!(scraped(r#"carts{shop="main",token="[redacted]"}"#), 6.0);
+    let payments = r#"payments_total{card="[redacted]",iban="[redacted]"}"#;
+    assert_eq!(scraped(payments), 10.0);
+    assert_eq!(scraped(r#"plain_total{order="o-7",token_count="7"}"#), 2.0);
+    let lines = stdout.lines();
+    let latency = lines.filter(|line| line.starts_with("latency_count"));
+    let latency: Vec<&str> = latency.collect();
+    assert_eq!(latency.len(), 1, "{latency:?}");
+    assert!(latency[0].ends_with(" 3") && latency[0].contains("page=2"));
+
+    outcome(&endpoint);
+    let contents = receiver.contents();
+    let logins = readings::numbers(contents.metric("logins").unwrap());
+    assert_eq!(logins.len(), 1);
+    assert_eq!(readings::value(&logins[0]), 3.0);
+    let known = |message: &str, key: &str| {
+        let mut logs = contents.logs.iter();
+        let log = logs.find(|log| log.message() == Some(message)).unwrap();
+        support::text(log.attribute(key))
+    };
+    for (message, user) in [
+        ("told", "[redacted]"),
+        ("told inside", "[redacted]"),
+        ("declared", "[redacted]"),
+        ("later", "u-7"),
+    ] {
+        assert_eq!(known(message, "user.id"), user, "{message}");
+        assert_eq!(known(message, "session.id"), "[redacted]", "{message}");
+    }
+    assert_eq!(known("declared", "request.id"), "[redacted]");
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use crate::support::received_by;
 use opentelemetry::global;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use throughline_receiver::Attributes;
 use tracing::{Instrument, error, info, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -135,7 +136,7 @@ fn a_span_that_extracts_follows_its_remote_parent() {
     let (receiver, _) = received_by(test, "grpc", &off, || {
         let telemetry = throughline::init("remote").unwrap();
         for sampled in [true, false] {
-            let span = info_span!("serve", otel.kind = "server");
+            let span = info_span!("serve", otel.kind = "server", client.address = "10.0.0.7");
             span.set_parent(remote(sampled)).unwrap();
             span.in_scope(|| {
                 info!(sampled, traceparent = traceparent(), "serving");
@@ -180,4 +181,136 @@ fn a_rate_limit_keeps_its_rate_of_new_traces() {
     // The loop may take a moment, in which a token or two come back.
     assert!((5..=7).contains(&roots), "{roots}");
     assert_eq!(roots, children);
+}
+
+/// Serves requests with this sampler: from a near client, from a far one and from nobody
+/// knows whom, each with a parent that is sampled and one that is not. Then a job with a
+/// parent. Gives the names of the spans that were kept, and what was said of it.
+fn served(
+    test: &str,
+    variables: &[(&'static str, &str)],
+    rate_limited: Option<f64>,
+) -> (Vec<String>, Vec<String>) {
+    let (receiver, outcome) = received_by(test, "grpc", variables, || {
+        let mut builder = throughline::builder("inbound");
+        if let Some(rate) = rate_limited {
+            builder = builder.sampler(throughline::sampling::RateLimited::per_second(rate));
+        }
+        let telemetry = builder.init().unwrap();
+        for sampled in [true, false] {
+            let spans = [
+                info_span!(
+                    "near",
+                    otel.kind = "server",
+                    client.address = "10.0.0.7",
+                    sampled
+                ),
+                info_span!(
+                    "far",
+                    otel.kind = "server",
+                    client.address = "203.0.113.9",
+                    sampled
+                ),
+                info_span!("unknown", otel.kind = "server", sampled),
+                info_span!(
+                    "late",
+                    otel.kind = "server",
+                    client.address = tracing::field::Empty,
+                    sampled
+                ),
+                info_span!("job", otel.kind = "consumer", sampled),
+            ];
+            for span in spans {
+                span.set_parent(remote(sampled)).unwrap();
+                span.in_scope(|| {
+                    span.record("client.address", "10.0.0.7");
+                    let local = info_span!("local", otel.kind = "client");
+                    local.in_scope(|| info!("calling"));
+                });
+            }
+        }
+        assert!(telemetry.shutdown().is_lossless());
+    });
+    for log in receiver.logs() {
+        assert_eq!(
+            log.trace_id(),
+            Some(TraceId::from(0xabc)),
+            "kept in any case"
+        );
+    }
+    let spans = receiver.spans();
+    let mut names = Vec::new();
+    for span in &spans {
+        assert_eq!(span.trace_id(), TraceId::from(0xabc));
+        if span.name == "local" {
+            assert!(
+                spans
+                    .iter()
+                    .any(|it| Some(it.span_id()) == span.parent_span_id())
+            );
+        } else {
+            assert_eq!(span.parent_span_id(), Some(SpanId::from(0xdef)));
+            let sampled = crate::support::text(span.attribute("sampled"));
+            names.push(format!("{} {sampled}", span.name));
+        }
+    }
+    assert_eq!(spans.len(), 2 * names.len(), "local children follow");
+    names.sort();
+    let said = outcome.diagnostics();
+    let said = said.iter().filter(|line| line.contains("unknown peer"));
+    (names, said.map(|line| (*line).to_owned()).collect())
+}
+
+#[test]
+fn a_flag_from_outside_decides_only_where_its_sender_is_trusted() {
+    let test = "a_flag_from_outside_decides_only_where_its_sender_is_trusted";
+    let off = ("OTEL_TRACES_SAMPLER", "parentbased_always_off");
+    let (kept, said) = served(test, &[off], None);
+    assert_eq!(kept, ["job true", "near true"]);
+    assert_eq!(said.len(), 1, "once: {said:?}");
+    assert!(said[0].contains("record `client.address`"), "{said:?}");
+    assert!(said[0].contains("THROUGHLINE_TRUST_INBOUND"), "{said:?}");
+}
+
+#[test]
+fn by_default_no_stranger_keeps_a_trace_out() {
+    let (kept, said) = served("by_default_no_stranger_keeps_a_trace_out", &[], None);
+    let expected = [
+        "far false",
+        "far true",
+        "job true",
+        "late false",
+        "late true",
+        "near true",
+        "unknown false",
+        "unknown true",
+    ];
+    assert_eq!(kept, expected);
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[test]
+fn trust_can_be_given_to_all_and_to_none() {
+    let test = "trust_can_be_given_to_all_and_to_none";
+    let off = ("OTEL_TRACES_SAMPLER", "parentbased_always_off");
+    let every = [
+        "far true",
+        "job true",
+        "late true",
+        "near true",
+        "unknown true",
+    ];
+    for (trust, expected) in [("all", &every[..]), ("none", &[])] {
+        let trust = ("THROUGHLINE_TRUST_INBOUND", trust);
+        let (kept, said) = served(test, &[off, trust], None);
+        assert_eq!(kept, expected);
+        assert_eq!(said, [""; 0]);
+    }
+}
+
+#[test]
+fn a_rate_limit_does_not_take_a_stranger_s_word_either() {
+    let test = "a_rate_limit_does_not_take_a_stranger_s_word_either";
+    let (kept, _) = served(test, &[], Some(0.0));
+    assert_eq!(kept, ["job true", "near true"]);
 }

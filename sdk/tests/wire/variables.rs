@@ -132,6 +132,9 @@ const GENERAL: &[Case] = &[
     ("RUST_LOG", "info,shop=debug", "", ""),
     ("THROUGHLINE_LOG_FORMAT", "JSON", "", "json"),
     ("THROUGHLINE_MEMORY_BUDGET_BYTES", "1048576", "", ""),
+    ("THROUGHLINE_TRUST_INBOUND", "NONE", "", "none"),
+    ("THROUGHLINE_FILTER_ADDRESS", "127.0.0.1:0", "", ""),
+    ("THROUGHLINE_BURST_LIMIT", "7", "", ""),
     ("THROUGHLINE_SHUTDOWN_MS", "250", "", ""),
 ];
 

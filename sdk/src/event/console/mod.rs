@@ -1,6 +1,7 @@
 //! Records on standard output: for people, or for machines.
 
 mod json;
+mod line;
 mod pretty;
 
 use std::io::{IsTerminal, Write};
@@ -20,7 +21,7 @@ pub(crate) struct Process {
 
 #[derive(Debug)]
 pub(crate) enum Console {
-    Json(Process),
+    Json(json::Constant),
     Pretty { colour: bool },
 }
 
@@ -33,22 +34,23 @@ impl Console {
         match format {
             Some(LogFormat::Off) => None,
             Some(LogFormat::Pretty) => Some(Self::Pretty { colour }),
-            Some(LogFormat::Json) => Some(Self::Json(process)),
+            Some(LogFormat::Json) => Some(Self::Json(json::Constant::of(&process))),
             None if terminal => Some(Self::Pretty { colour }),
-            None => Some(Self::Json(process)),
+            None => Some(Self::Json(json::Constant::of(&process))),
         }
     }
 
     pub(crate) fn emit(&self, record: &Record<'_>) {
-        let mut line = Vec::with_capacity(512);
-        match self {
-            Self::Json(process) => json::write(&mut line, record, process),
-            Self::Pretty { colour } => pretty::write(&mut line, record, *colour),
-        }
-        line.push(b'\n');
-        // One write, so that lines of several threads do not mix. A closed standard output
-        // is no reason to disturb the service.
-        let _ = std::io::stdout().lock().write_all(&line);
+        line::with(|line| {
+            match self {
+                Self::Json(constant) => json::write(line, record, constant),
+                Self::Pretty { colour } => pretty::write(&mut line.bytes, record, *colour),
+            }
+            line.bytes.push(b'\n');
+            // One write, so that lines of several threads do not mix. A closed standard
+            // output is no reason to disturb the service.
+            let _ = std::io::stdout().lock().write_all(&line.bytes);
+        });
     }
 }
 
@@ -59,7 +61,7 @@ pub(crate) fn timestamp(time: SystemTime) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::event::record::{Exception, Value};
     use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
@@ -67,7 +69,7 @@ mod tests {
     use std::time::Duration;
     use tracing::Level;
 
-    pub(super) fn record() -> Record<'static> {
+    pub(in crate::event) fn record() -> Record<'static> {
         Record {
             timestamp: SystemTime::UNIX_EPOCH + Duration::from_micros(1_700_000_000_000_007),
             level: Level::ERROR,
@@ -166,9 +168,9 @@ mod tests {
                 service: message.clone(),
                 ..Process::default()
             };
-            let mut json = Vec::new();
-            json::write(&mut json, &record, &process);
-            let json = String::from_utf8(json).unwrap();
+            let mut json = line::Line::default();
+            json::write(&mut json, &record, &json::Constant::of(&process));
+            let json = String::from_utf8(json.bytes).unwrap();
             prop_assert!(!json.chars().any(breaks), "{json:?}");
             let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
             prop_assert_eq!(parsed["message"].as_str(), Some(message.as_str()));

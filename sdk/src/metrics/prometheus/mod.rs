@@ -5,66 +5,30 @@ mod name;
 mod protobuf;
 mod text;
 
-use std::convert::Infallible;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener};
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 use super::Scraper;
-use crate::InitError;
+use crate::{InitError, http_server};
 
-/// A scraper sends its request at once; whoever does not is holding a place.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Takes the port before anything else starts, so that a taken one is an error of `init`.
-pub(crate) fn bind(address: SocketAddr) -> Result<std::net::TcpListener, InitError> {
-    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    });
-    bound.map_err(|source| InitError::PrometheusBind { address, source })
+pub(crate) fn bind(address: SocketAddr) -> Result<TcpListener, InitError> {
+    http_server::bind(address).map_err(|source| InitError::PrometheusBind { address, source })
 }
 
-/// Serves the endpoint on the export runtime until that ends.
 pub(crate) fn serve(
-    listener: std::net::TcpListener,
+    listener: TcpListener,
     scraper: Scraper,
     runtime: &Handle,
 ) -> Result<(), InitError> {
-    let entered = runtime.enter();
-    let listener = TcpListener::from_std(listener).map_err(InitError::Runtime)?;
-    drop(entered);
-    runtime.spawn(async move {
-        loop {
-            // An error here is one connection's, or a passing lack of descriptors.
-            let Ok((stream, _)) = listener.accept().await else {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            };
-            let scraper = scraper.clone();
-            tokio::spawn(async move {
-                let service = service_fn(move |request| {
-                    let answer = answer(&scraper, &request);
-                    async move { Ok::<_, Infallible>(answer) }
-                });
-                // A scraper that goes away early concerns nobody.
-                let _ = hyper::server::conn::http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(HEADER_TIMEOUT)
-                    .serve_connection(TokioIo::new(stream), service)
-                    .await;
-            });
-        }
+    let served = http_server::serve(listener, runtime, move |request| {
+        std::future::ready(answer(&scraper, &request))
     });
-    Ok(())
+    served.map_err(InitError::Runtime)
 }
 
 fn answer(scraper: &Scraper, request: &Request<Incoming>) -> Response<Full<Bytes>> {

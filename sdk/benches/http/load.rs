@@ -1,0 +1,60 @@
+//! Requests over connections that are kept, with as little work as can be: the client must
+//! not be what is waited for.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+const REQUEST: &[u8] = b"GET /hello/42 HTTP/1.1\r\n\
+    host: bench\r\n\
+    user-agent: bench/1\r\n\r\n";
+
+/// Requests that wait for their answers at the same time.
+const CONNECTIONS: usize = 8;
+
+pub(crate) struct Load {
+    connections: Vec<TcpStream>,
+}
+
+impl Load {
+    pub(crate) fn on(address: SocketAddr) -> Self {
+        let connect = |_| {
+            let connection = TcpStream::connect(address).unwrap();
+            connection.set_nodelay(true).unwrap();
+            connection
+        };
+        Self {
+            connections: (0..CONNECTIONS).map(connect).collect(),
+        }
+    }
+
+    /// Sends so many requests and waits for all answers.
+    pub(crate) fn send(&mut self, requests: u64) {
+        let each = requests / CONNECTIONS as u64;
+        let rest = requests % CONNECTIONS as u64;
+        for turn in 0..=each {
+            let now = if turn < each {
+                CONNECTIONS
+            } else {
+                rest as usize
+            };
+            for connection in &mut self.connections[..now] {
+                connection.write_all(REQUEST).unwrap();
+            }
+            for connection in &mut self.connections[..now] {
+                answered(connection);
+            }
+        }
+    }
+}
+
+/// Reads one answer, which ends with the body that the server is known to give.
+fn answered(connection: &mut TcpStream) {
+    let mut answer = [0; 1024];
+    let mut read = 0;
+    while !answer[..read].ends_with(super::server::BODY.as_bytes()) {
+        let more = connection.read(&mut answer[read..]).unwrap();
+        assert!(more > 0, "the server closed the connection");
+        read += more;
+    }
+    assert!(answer.starts_with(b"HTTP/1.1 200 "));
+}

@@ -1,0 +1,192 @@
+//! What telemetry costs a service that answers requests: CPU time a request of the whole
+//! process, exporters included, against axum without any. `docs/performance.md` has the
+//! figures.
+//!
+//! ```text
+//! cargo bench -p throughline --bench http
+//! ```
+//!
+//! The servers stay on one core; the load and the receiver on another.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod load;
+mod server;
+#[path = "../support/mod.rs"]
+mod support;
+
+use load::Load;
+use support::affinity::stay_on;
+use support::collector::{Arrived, Collector};
+use support::process::Process;
+use support::side::{Side, Wiring, sampler};
+use support::statistics::{median, ratio};
+
+const ROUNDS: usize = 61;
+
+/// Fewer than the 2048 that a stock queue holds, so that nothing is dropped.
+const REQUESTS: u64 = 1_500;
+
+/// A server to measure.
+pub(crate) struct Variant {
+    name: &'static str,
+    what: &'static str,
+    /// `None`: axum alone.
+    side: Option<Side>,
+    /// Every request is, or none.
+    sampled: bool,
+    /// Whether each request leaves a record.
+    records: bool,
+    /// The most CPU time of bare axum's that it may take.
+    target: Option<f64>,
+}
+
+const VARIANTS: [Variant; 5] = [
+    Variant {
+        name: "bare",
+        what: "axum alone",
+        side: None,
+        sampled: false,
+        records: false,
+        target: None,
+    },
+    Variant {
+        name: "ours",
+        what: "ours, everything on",
+        side: Some(Side::Ours),
+        sampled: true,
+        records: true,
+        target: Some(3.0),
+    },
+    Variant {
+        name: "stock",
+        what: "stock, everything on",
+        side: Some(Side::Stock),
+        sampled: true,
+        records: true,
+        target: None,
+    },
+    Variant {
+        name: "ours-quiet",
+        what: "ours, ratio 0, no request logs",
+        side: Some(Side::Ours),
+        sampled: false,
+        records: false,
+        target: Some(1.2),
+    },
+    Variant {
+        name: "stock-quiet",
+        what: "stock, ratio 0, no request logs",
+        side: Some(Side::Stock),
+        sampled: false,
+        records: false,
+        target: None,
+    },
+];
+
+impl Variant {
+    fn named(name: &str) -> &'static Self {
+        let variant = VARIANTS.iter().find(|variant| variant.name == name);
+        variant.unwrap_or_else(|| panic!("no server {name:?}"))
+    }
+
+    /// What has to arrive after so many requests.
+    fn emits(&self, requests: u64) -> Arrived {
+        Arrived {
+            spans: if self.sampled { requests } else { 0 },
+            records: if self.records { requests } else { 0 },
+        }
+    }
+
+    fn variables<'a>(&self, endpoint: &'a str) -> Vec<(&'static str, &'a str)> {
+        let mut variables = Wiring::EVERYTHING.variables(endpoint);
+        variables.extend(sampler(self.sampled));
+        variables
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| argument != "--bench")
+        .collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["server", name] => server::be(Variant::named(name)),
+        [] => compare(),
+        _ => panic!("unknown arguments {arguments:?}"),
+    }
+}
+
+struct Measured {
+    variant: &'static Variant,
+    process: Process,
+    load: Load,
+    /// CPU time a request, of each round.
+    nanoseconds: Vec<f64>,
+}
+
+impl Measured {
+    fn start(variant: &'static Variant, endpoint: &str) -> Self {
+        let mut process = Process::start(&["server", variant.name], &variant.variables(endpoint));
+        let address = process.ask("address");
+        Self {
+            variant,
+            load: Load::on(address.parse().unwrap()),
+            process,
+            nanoseconds: Vec::new(),
+        }
+    }
+
+    fn round(&mut self) -> f64 {
+        let before: f64 = self.process.ask("time").parse().unwrap();
+        self.load.send(REQUESTS);
+        self.process.ask("flush");
+        let after: f64 = self.process.ask("time").parse().unwrap();
+        (after - before) / REQUESTS as f64
+    }
+}
+
+fn compare() {
+    stay_on(1);
+    let collector = Collector::start();
+    let mut all: Vec<Measured> = VARIANTS
+        .iter()
+        .map(|variant| Measured::start(variant, &collector.endpoint()))
+        .collect();
+    for measured in &mut all {
+        // Connections are made, caches and pools are filled.
+        measured.round();
+    }
+    for _ in 0..ROUNDS {
+        for measured in &mut all {
+            let took = measured.round();
+            measured.nanoseconds.push(took);
+        }
+    }
+    println!(
+        "{:<32} {:>10} {:>8} {:>8}",
+        "CPU a request, median of rounds", "µs", "to bare", "at most"
+    );
+    for measured in &all {
+        let target = measured.variant.target;
+        println!(
+            "{:<32} {:>10.2} {:>8.2} {:>8}",
+            measured.variant.what,
+            median(measured.nanoseconds.iter().copied()) / 1e3,
+            ratio(&measured.nanoseconds, &all[0].nanoseconds),
+            target.map(|target| target.to_string()).unwrap_or_default(),
+        );
+    }
+    let requests = (ROUNDS as u64 + 1) * REQUESTS;
+    for measured in &all {
+        let variant = measured.variant;
+        let arrived = collector.arrived(variant.name);
+        assert_eq!(
+            arrived,
+            variant.emits(requests),
+            "what arrived of {}",
+            variant.name
+        );
+    }
+}
