@@ -5,12 +5,13 @@
 //! its parent's context, a task that is given the span takes the span's, so all of a
 //! request share the cell, and what is set at any depth is seen everywhere.
 
-use std::collections::VecDeque;
+#[cfg(feature = "sentry")]
+mod breadcrumbs;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::Context;
-use sentry_core::protocol::Breadcrumb;
 
 /// The promoted fields, by their names in the semantic conventions (`request.id` is ours).
 pub(crate) const PROMOTED: [&str; 3] = ["user.id", "session.id", "request.id"];
@@ -26,9 +27,6 @@ pub(crate) enum Promoted {
 /// The values of [`PROMOTED`], in that order.
 pub(crate) type Values = [Option<Arc<str>>; 3];
 
-/// A request's last breadcrumbs; Sentry shows a hundred.
-const MAX_BREADCRUMBS: usize = 100;
-
 /// The value in the `Context`.
 #[derive(Clone, Debug)]
 pub(crate) struct Correlation(Arc<Cell>);
@@ -36,7 +34,8 @@ pub(crate) struct Correlation(Arc<Cell>);
 #[derive(Debug, Default)]
 struct Cell {
     values: Mutex<Values>,
-    breadcrumbs: Mutex<VecDeque<Breadcrumb>>,
+    #[cfg(feature = "sentry")]
+    breadcrumbs: Mutex<breadcrumbs::Trail>,
     /// The cell of the request that this subtree is a part of.
     outer: Option<Correlation>,
     /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].
@@ -111,27 +110,6 @@ impl Correlation {
         }
         values
     }
-
-    fn request(&self) -> &Self {
-        self.0.outer.as_ref().map_or(self, Self::request)
-    }
-
-    /// Keeps a breadcrumb for the events of this request.
-    pub(crate) fn leave(&self, breadcrumb: Breadcrumb) {
-        let mut trail = locked(&self.request().0.breadcrumbs);
-        if trail.len() == MAX_BREADCRUMBS {
-            trail.pop_front();
-        }
-        trail.push_back(breadcrumb);
-    }
-
-    /// This request's breadcrumbs, oldest first.
-    pub(crate) fn trail(&self) -> Vec<Breadcrumb> {
-        locked(&self.request().0.breadcrumbs)
-            .iter()
-            .cloned()
-            .collect()
-    }
 }
 
 #[cfg(test)]
@@ -163,21 +141,5 @@ mod tests {
         subtree.declare(Promoted::User as usize, &Arc::from("ada"));
         assert_eq!(text(&subtree.stamp()), [None, None, Some("r1")]);
         assert_eq!(text(&subtree.stamp()), [Some("ada"), None, Some("r1")]);
-    }
-
-    #[test]
-    fn breadcrumbs_are_the_requests_and_bounded() {
-        let request = Correlation::root();
-        let subtree = Correlation::subtree(Some(request.clone()));
-        for index in 0..=MAX_BREADCRUMBS {
-            subtree.leave(Breadcrumb {
-                message: Some(index.to_string()),
-                ..Breadcrumb::default()
-            });
-        }
-        let trail = request.trail();
-        assert_eq!(trail.len(), MAX_BREADCRUMBS);
-        assert_eq!(trail[0].message.as_deref(), Some("1"));
-        assert!(Correlation::root().trail().is_empty());
     }
 }

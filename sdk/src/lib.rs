@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod builder;
 pub mod context;
@@ -21,13 +22,19 @@ mod propagation;
 mod redaction;
 mod resource;
 pub mod sampling;
+#[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
 mod sentry;
 mod settings;
 mod shutdown;
 mod span_layer;
 mod span_values;
 mod telemetry;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
 pub mod testing;
+#[cfg(not(feature = "testing"))]
+#[path = "testing/absent.rs"]
+mod testing;
 mod trusted_parent;
 mod typed_error;
 
@@ -35,6 +42,8 @@ pub use builder::Builder;
 pub use error::{FilterError, FlushError, InitError};
 pub use export::{Delivery, DropReason};
 pub use redaction::{Redaction, Redactor};
+#[cfg(feature = "sentry")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sentry")))]
 pub use sentry::SentryIgnore;
 pub use settings::{LogFormat, Setting, Source, Support, VARIABLES, Variable};
 pub use shutdown::{ShutdownReport, shutdown_signal};

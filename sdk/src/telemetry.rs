@@ -14,6 +14,7 @@ use crate::event::BurstLimit;
 use crate::export::{Ending, ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
 use crate::filter::FilterHandle;
 use crate::fork;
+use crate::sentry;
 use crate::settings::Setting;
 use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, in_parallel};
 
@@ -48,7 +49,7 @@ pub(crate) struct Pipelines {
     pub(crate) spans: Option<Arc<SpanPipeline>>,
     pub(crate) metrics: Option<SdkMeterProvider>,
     pub(crate) records: Option<Arc<LogPipeline>>,
-    pub(crate) sentry: Option<Arc<sentry_core::Client>>,
+    pub(crate) sentry: Option<Arc<sentry::Client>>,
     /// Tells what it suppressed before the records are sent.
     pub(crate) bursts: Option<Arc<BurstLimit>>,
     pub(crate) ledgers: Ledgers,

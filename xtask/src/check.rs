@@ -13,6 +13,7 @@ use crate::images;
 
 mod advisories;
 mod e2e;
+mod features;
 mod generated;
 mod rust;
 mod servers;
@@ -31,8 +32,10 @@ pub enum Step {
     Deny,
     /// The SDK as it would be published.
     Package,
-    /// Unit, wire-level and documentation tests.
+    /// Unit, wire-level and documentation tests, with all features.
     Test,
+    /// The SDK's lints and tests with no feature, each alone, and the default.
+    Features,
     /// Generated files equal what their generators make.
     Generated,
     /// The images of the stack, which were being built meanwhile.
@@ -56,6 +59,7 @@ impl Step {
             Self::Deny => "licences and advisories",
             Self::Package => "package of the SDK",
             Self::Test => "unit and wire-level tests",
+            Self::Features => "sets of features",
             Self::Generated => "generated files",
             Self::Images => "images",
             Self::Servers => "server configurations",
@@ -162,6 +166,7 @@ fn run_step(step: Step, engine: Option<&Engine>) -> Result<Tally> {
         Step::Deny => advisories::check(),
         Step::Package => rust::package(),
         Step::Test => rust::test(),
+        Step::Features => features::check(),
         Step::Generated => Ok(generated::check()),
         Step::Images => engine().map(|_| Tally::passed()),
         Step::Servers => servers::check(engine()?),

@@ -3,9 +3,11 @@
 
 pub mod check;
 pub mod engine;
+pub mod features;
 pub mod images;
 pub mod stack;
 
+mod cargo;
 mod debian;
 mod golang;
 mod podman;

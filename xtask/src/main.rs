@@ -6,8 +6,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Step};
 use xtask::engine::{Engine, Kind};
-use xtask::images;
 use xtask::stack::{Stack, Volumes};
+use xtask::{features, images};
 
 /// Developer commands of this workspace.
 #[derive(Parser)]
@@ -37,6 +37,8 @@ enum Command {
         #[command(subcommand)]
         command: StackCommand,
     },
+    /// Measure what each of the SDK's features costs, for the table in the README.
+    Features,
     /// Check everything: format, lints, docs, licences, tests, and the whole stack.
     Test {
         /// Run only this step; can be given several times.
@@ -99,6 +101,7 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
                 StackCommand::Logs { service } => stack.print_logs(service.as_deref())?,
             }
         }
+        Command::Features => features::measure()?,
         Command::Test { only, skip_e2e } => {
             let all_passed = check::run(&check::Options {
                 only,

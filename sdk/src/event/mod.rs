@@ -8,6 +8,7 @@ mod console;
 pub(crate) mod escape;
 mod otlp;
 mod record;
+#[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
 mod sentry;
 mod spare;
 

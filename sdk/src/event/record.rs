@@ -27,6 +27,7 @@ pub(crate) struct Record<'a> {
     pub(crate) span: Option<&'static str>,
     pub(crate) trace: Option<SpanContext>,
     /// The request that it belongs to, which keeps breadcrumbs.
+    #[cfg_attr(not(feature = "sentry"), allow(dead_code, reason = "for breadcrumbs"))]
     pub(crate) correlation: Option<Correlation>,
     /// What was known of the request at that moment, read once for all sinks.
     pub(crate) known: Values,

@@ -9,25 +9,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::connector::{Connector, connector};
 use super::destination::Destination;
-use crate::settings::{OtlpSettings, Pem, Protocol, TlsSettings, client_config};
+use crate::settings::{OtlpSettings, Protocol, TlsSettings};
 
 /// Answers are acknowledgements; anything larger is not from a telemetry receiver.
 const MAX_ANSWER: usize = 4 << 20;
 
-type Pool = HyperClient<HttpsConnector<HttpConnector>, Full<Bytes>>;
+type Pool = HyperClient<Connector, Full<Bytes>>;
 
 /// The connections to one receiver.
 pub(crate) struct Client {
-    connector: HttpsConnector<HttpConnector>,
+    connector: Connector,
     /// Whether the receiver speaks HTTP/2 from the first byte, as gRPC does.
     http2_only: bool,
     pool: Mutex<Pool>,
@@ -41,6 +37,8 @@ pub(crate) struct Reply {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// What gRPC says at the end.
+    #[cfg_attr(not(feature = "grpc"), expect(dead_code))]
     pub(crate) trailers: HeaderMap,
 }
 
@@ -88,28 +86,7 @@ impl Client {
         timeout: Duration,
         destination: Arc<Destination>,
     ) -> Result<Self, String> {
-        let roots = if secure {
-            roots(tls)?
-        } else {
-            RootCertStore::empty()
-        };
-        let config = client_config()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots);
-        let config = match &tls.identity {
-            Some((chain, key)) if secure => config
-                .with_client_auth_cert(certificates(chain)?, private_key(key)?)
-                .map_err(|error| error.to_string())?,
-            _ => config.with_no_client_auth(),
-        };
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_or_http();
-        let connector = if http2_only {
-            connector.enable_http2().build()
-        } else {
-            connector.enable_all_versions().build()
-        };
+        let connector = connector(secure, tls, http2_only)?;
         Ok(Self {
             pool: Mutex::new(pool(connector.clone(), http2_only)),
             connector,
@@ -167,40 +144,19 @@ impl Client {
     }
 }
 
-fn pool(connector: HttpsConnector<HttpConnector>, http2_only: bool) -> Pool {
+#[cfg(feature = "grpc")]
+fn pool(connector: Connector, http2_only: bool) -> Pool {
     HyperClient::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .http2_only(http2_only)
         .build(connector)
 }
 
-fn roots(tls: &TlsSettings) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    match &tls.authorities {
-        Some(pem) => {
-            for certificate in certificates(pem)? {
-                roots.add(certificate).map_err(|error| error.to_string())?;
-            }
-        }
-        None => {
-            let found = rustls_native_certs::load_native_certs();
-            roots.add_parsable_certificates(found.certs);
-        }
-    }
-    if roots.is_empty() {
-        return Err("the system has no certificates to check the receiver with".to_owned());
-    }
-    Ok(roots)
-}
-
-fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
-    CertificateDer::pem_slice_iter(pem.bytes())
-        .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())
-}
-
-fn private_key(pem: &Pem) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(pem.bytes()).map_err(|error| error.to_string())
+#[cfg(not(feature = "grpc"))]
+fn pool(connector: Connector, _http2_only: bool) -> Pool {
+    HyperClient::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .build(connector)
 }
 
 /// The innermost error: "connection refused" says more than "client error".

@@ -4,6 +4,8 @@
 mod answer;
 mod backoff;
 mod client;
+#[cfg_attr(not(feature = "tls"), path = "connector/absent.rs")]
+mod connector;
 mod console;
 mod destination;
 mod encode;
@@ -22,8 +24,10 @@ mod sender;
 mod spans;
 mod transport;
 
+#[cfg(feature = "sentry")]
 pub(crate) use client::{Client, Reply};
 pub(crate) use console::{ConsoleMetrics, ConsoleProcessor, ConsoleSpans};
+#[cfg(feature = "sentry")]
 pub(crate) use destination::Destination;
 pub(crate) use encode::{LogWriter, Scalar};
 pub(crate) use ending::Ending;

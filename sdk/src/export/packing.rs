@@ -1,7 +1,9 @@
 //! Compression: of what is sent, where a variable asks for it, and of what has to wait, so
 //! that more of it fits into the memory budget.
 
-use std::io::{self, Write};
+use std::io;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+use std::io::Write;
 
 use bytes::Bytes;
 

@@ -12,6 +12,7 @@ mod credential;
 mod keys;
 mod pair;
 mod scan;
+#[cfg(feature = "sentry")]
 mod sentry;
 mod span;
 mod token;

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use opentelemetry::Context as OtelContext;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry_sdk::Resource;
+pub(crate) use sentry_core::Client;
 use sentry_core::protocol::{Context, Event, SpanId, TraceContext, TraceId};
-use sentry_core::{Client, ClientOptions, Hub, Integration};
+use sentry_core::{ClientOptions, Hub, Integration};
 
 use crate::InitError;
 use crate::export::{ExportRuntime, Ledger};

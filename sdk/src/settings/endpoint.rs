@@ -5,6 +5,7 @@ use std::fmt;
 use url::Url;
 
 use super::env::Env;
+use super::features;
 use super::otlp::{Names, Protocol};
 use super::setting::Source;
 use crate::{InitError, network};
@@ -48,6 +49,13 @@ pub(super) fn endpoint(env: &Env<'_>, names: &Names, protocol: Protocol) -> Resu
         return Err(invalid(
             "it carries credentials, which belong in OTEL_EXPORTER_OTLP_HEADERS".to_owned(),
         ));
+    }
+    if url.scheme() == "https" && !features::TLS {
+        return Err(InitError::InvalidVariable {
+            variable,
+            reason: format!("it is https, and {}", features::without("tls")),
+            expected: "an http URL, or the feature `tls` of throughline in Cargo.toml",
+        });
     }
     let near = url.host().is_some_and(|host| network::is_near(&host));
     if url.scheme() == "http" && !near && !insecure {

@@ -5,6 +5,7 @@ mod batch;
 mod endpoint;
 mod env;
 mod exporters;
+mod features;
 mod filter_address;
 mod kubernetes;
 mod limits;
@@ -12,10 +13,12 @@ mod otlp;
 mod pairs;
 mod propagators;
 mod sampler;
+#[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
 mod sentry;
 mod setting;
 mod signals;
 mod summary;
+#[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 mod tls;
 mod variables;
 
@@ -38,7 +41,9 @@ pub use setting::{Setting, Source};
 pub(crate) use signals::ConsoleSettings;
 use signals::Signals;
 pub(crate) use summary::summary;
-pub(crate) use tls::{Pem, TlsSettings, client_config};
+pub(crate) use tls::TlsSettings;
+#[cfg(feature = "tls")]
+pub(crate) use tls::{Pem, client_config};
 pub use variables::{Support, VARIABLES, Variable};
 
 use crate::InitError;
@@ -289,7 +294,7 @@ mod tests {
                     "OTEL_SDK_DISABLED" => Some(disabled.to_owned()),
                     "OTEL_METRICS_EXPORTER" => Some("otlp,prometheus".to_owned()),
                     "OTEL_TRACES_SAMPLER" => Some("traceidratio".to_owned()),
-                    "SENTRY_DSN" => Some("https://key@sentry.example/1".to_owned()),
+                    "SENTRY_DSN" => Some("http://key@localhost/1".to_owned()),
                     "KUBERNETES_SERVICE_HOST" => Some("10.0.0.1".to_owned()),
                     _ => None,
                 }

@@ -9,6 +9,7 @@ use url::Url;
 
 use super::endpoint::endpoint;
 use super::env::Env;
+use super::features;
 use super::pairs::parse_pairs;
 use super::setting::Source;
 use super::tls::TlsSettings;
@@ -127,6 +128,13 @@ fn protocol(env: &Env<'_>, names: &Names) -> Result<Protocol, InitError> {
     let (protocol, source) = match variables.first_set(env) {
         None => (Protocol::HttpProtobuf, Source::Default),
         Some((variable, value)) => match Protocol::parse(&value) {
+            Some(protocol) if !protocol.is_built() => {
+                return Err(InitError::InvalidVariable {
+                    variable,
+                    reason: format!("it asks for gRPC, and {}", features::without("grpc")),
+                    expected: "http/protobuf (the default), or the feature `grpc` of throughline in Cargo.toml",
+                });
+            }
             Some(protocol) => (protocol, Source::Variable(variable)),
             // The wrong protocol reaches no receiver at all, so there is no safe fallback.
             None => {
@@ -175,29 +183,42 @@ fn headers(env: &Env<'_>, names: &Names) -> Result<Vec<(HeaderName, HeaderValue)
 impl Compression {
     /// The inner `None` is the word `none`.
     fn parse(text: &str) -> Option<Option<Self>> {
-        match text.to_ascii_lowercase().as_str() {
-            "gzip" => Some(Some(Self::Gzip)),
-            "zstd" => Some(Some(Self::Zstd)),
-            "none" => Some(None),
-            _ => None,
+        let compression = match text.to_ascii_lowercase().as_str() {
+            "gzip" => Self::Gzip,
+            "zstd" => Self::Zstd,
+            "none" => return Some(None),
+            _ => return None,
+        };
+        compression.is_built().then_some(Some(compression))
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// Its word, and the feature of the same name where that is missing.
+    fn expected(self) -> String {
+        let word = self.word();
+        if self.is_built() {
+            word.to_owned()
+        } else {
+            format!("{word} with throughline's feature `{word}`")
         }
     }
 }
 
+/// What cannot be compressed as was asked is sent uncompressed, which every receiver takes.
 fn compression(env: &Env<'_>, names: &Names) -> Option<Compression> {
+    let [gzip, zstd] = [Compression::Gzip, Compression::Zstd].map(Compression::expected);
     env.resolve(
         &names.of("COMPRESSION").as_strs(),
         None,
-        "gzip, zstd or none",
+        &format!("{gzip}, {zstd} or none"),
         Compression::parse,
-        |compression| {
-            let word = match compression {
-                None => "none",
-                Some(Compression::Gzip) => "gzip",
-                Some(Compression::Zstd) => "zstd",
-            };
-            word.to_owned()
-        },
+        |compression| compression.map_or("none", Compression::word).to_owned(),
     )
 }
 
@@ -225,23 +246,29 @@ mod tests {
         );
         assert_eq!(settings.timeout, Duration::from_secs(10));
         assert_eq!(settings.compression, None);
+    }
+
+    #[cfg(feature = "grpc")]
+    #[test]
+    fn grpc_has_a_port_of_its_own_and_no_path() {
         let grpc = read("logs", &[("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]).unwrap();
         assert_eq!(grpc.endpoint.as_str(), "http://localhost:4317/");
     }
 
     #[test]
     fn the_general_endpoint_is_a_base_and_the_signals_own_is_not() {
-        let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otel.example/base/");
+        let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318/base/");
         let settings = read("metrics", &[base]).unwrap();
         assert_eq!(
             settings.endpoint.as_str(),
-            "https://otel.example/base/v1/metrics"
+            "http://collector:4318/base/v1/metrics"
         );
         let own = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://metrics/in");
         let settings = read("metrics", &[base, own]).unwrap();
         assert_eq!(settings.endpoint.as_str(), "http://metrics/in");
     }
 
+    #[cfg(all(feature = "grpc", feature = "tls"))]
     #[test]
     fn a_grpc_endpoint_without_a_scheme_is_secure_unless_told_otherwise() {
         let grpc = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
@@ -306,6 +333,7 @@ mod tests {
     fn plain_text_to_a_public_host_needs_an_explicit_word() {
         for (protocol, endpoint) in [
             ("http/protobuf", "http://otel.example.com:4318"),
+            #[cfg(feature = "grpc")]
             ("grpc", "http://203.0.113.7:4317"),
         ] {
             let variables = [
@@ -328,6 +356,11 @@ mod tests {
                 assert!(read("traces", &meant).is_ok(), "{word}");
             }
         }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn an_encrypted_public_host_needs_no_word() {
         let secure = ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otel.example.com");
         assert!(read("traces", &[secure]).is_ok());
     }

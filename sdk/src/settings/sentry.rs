@@ -3,6 +3,7 @@
 use sentry_core::types::Dsn;
 
 use super::env::Env;
+use super::features;
 use super::setting::Source;
 use crate::{InitError, network};
 
@@ -37,6 +38,13 @@ impl SentrySettings {
                 expected: "a DSN such as https://KEY@sentry.example/1",
             })?;
         let url = dsn.envelope_api_url();
+        if url.scheme() == "https" && !features::TLS {
+            return Err(InitError::InvalidVariable {
+                variable: "SENTRY_DSN".to_owned(),
+                reason: format!("it is https, and {}", features::without("tls")),
+                expected: "an http DSN, or the feature `tls` of throughline in Cargo.toml",
+            });
+        }
         if url.scheme() == "http" && !url.host().is_some_and(|host| network::is_near(&host)) {
             env.warn(format!(
                 "SENTRY_DSN sends error reports in plain text to {}, a public host; use https",
@@ -93,6 +101,20 @@ mod tests {
             );
             assert!(!said.contains("hunter2"), "{said}");
         }
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn a_dsn_of_https_in_vain_is_an_error_with_the_feature_and_without_the_key() {
+        let lookup = |_: &str| Some("https://hunter2@sentry.example/7".to_owned());
+        let said = SentrySettings::read(&Env::new(&lookup))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            said.contains("SENTRY_DSN") && said.contains("`tls`"),
+            "{said}"
+        );
+        assert!(!said.contains("hunter2"), "{said}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub struct Variable {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Support {
-    /// It does what its specification says.
+    /// It does what its specification says, where the cargo feature that it needs was built.
     Honoured,
     /// It has no effect, for this reason. Set, it warns at start.
     Not(&'static str),

@@ -1,5 +1,11 @@
 //! What the code under test emitted: for the tests of services.
 //!
+//! It is there with the feature `testing`, which belongs in `[dev-dependencies]`:
+//!
+//! ```toml
+//! throughline = { version = "0.1", features = ["testing"] }
+//! ```
+//!
 //! ```
 //! use throughline::testing::Capture;
 //!

@@ -1,4 +1,4 @@
-//! `docs/conventions.md`, the code and what Loki is told say the same.
+//! `docs/conventions.md`, the README, the code and what Loki is told say the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -240,4 +240,38 @@ fn loki_keeps_each_stream_as_long_as_is_said() {
 
 fn days(text: &str) -> u16 {
     text[..text.find('d').unwrap()].parse().unwrap()
+}
+
+#[test]
+fn the_readmes_features_are_the_manifests() {
+    let readme = include_str!("../../../README.md");
+    let readme = &readme[readme.find("\n### Features\n").unwrap()..];
+    let readme = &readme[..readme.find("\n## ").unwrap()];
+    let documented: BTreeSet<&str> = rows(readme).map(|row| row[0].trim_matches('`')).collect();
+
+    let manifest = include_str!("../../Cargo.toml");
+    let manifest = &manifest[manifest.find("\n[features]\n").unwrap()..];
+    let manifest = &manifest[..manifest.find("\n[dependencies]\n").unwrap()];
+    let features: BTreeMap<&str, &str> = manifest
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(" = "))
+        .collect();
+    let mut declared: BTreeSet<&str> = features.keys().copied().collect();
+    declared.remove("default");
+    assert_eq!(documented, declared);
+
+    let by_default: BTreeSet<&str> = features["default"]
+        .split('"')
+        .filter(|name| declared.contains(name))
+        .collect();
+    let (_, said) = readme.split_once("| the default |").unwrap();
+    let said: BTreeSet<&str> = said
+        .lines()
+        .next()
+        .unwrap()
+        .split('`')
+        .filter(|name| declared.contains(name))
+        .collect();
+    assert_eq!(said, by_default);
 }

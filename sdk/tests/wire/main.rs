@@ -13,6 +13,7 @@ mod correlation;
 mod deadline;
 mod emitted_names;
 mod ends;
+mod features;
 mod filter_endpoint;
 mod fork;
 mod lifecycle;
@@ -24,6 +25,7 @@ mod outage;
 mod promoted;
 mod propagation;
 mod quiet;
+#[cfg(feature = "sentry")]
 mod redaction;
 mod refusal;
 mod resource;
@@ -31,11 +33,15 @@ mod retry;
 mod runtime_metrics;
 mod runtimes;
 mod sampling;
+#[cfg(feature = "sentry")]
 mod sentry;
+#[cfg(feature = "sentry")]
 mod sentry_context;
+#[cfg(feature = "sentry")]
 mod sentry_delivery;
 mod settings;
 mod streams;
+#[cfg(feature = "tls")]
 mod tls;
 mod variables;
 mod wire_equality;

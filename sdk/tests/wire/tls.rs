@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::support::pki::Pki;
-use crate::support::{Outcome, PROTOCOLS, in_child, is_child, received_by};
+use crate::support::{Outcome, PROTOCOLS, built, in_child, is_child, received_by};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
@@ -84,6 +84,7 @@ fn behind(
         in_child(test, &[], body);
         unreachable!("the child ends in its body");
     }
+    let protocol = built(protocol);
     let pki = Pki::new(test);
     let receiver = Receiver::start().unwrap();
     let plain = match protocol {

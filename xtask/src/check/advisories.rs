@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::rust::cargo;
 use super::tally::Tally;
+use crate::cargo::cargo;
 use crate::{process, workspace};
 
 const VERSION: &str = "0.20.2";

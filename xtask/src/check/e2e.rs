@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::rust::{cargo, test_program};
+use super::rust::test_program;
 use super::tally::Tally;
+use crate::cargo::cargo;
 use crate::engine::Engine;
 use crate::stack::{Stack, Volumes};
 use crate::{process, workspace};

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result};
 
 use super::tally::Tally;
-use crate::{process, workspace};
+use crate::cargo::cargo;
+use crate::process;
 
 pub(super) fn fmt() -> Result<Tally> {
     run(cargo().args(["fmt", "--all", "--check"]))
@@ -17,6 +18,7 @@ pub(super) fn clippy() -> Result<Tally> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--all-features",
         "--locked",
         "--",
         "--deny=warnings",
@@ -25,7 +27,13 @@ pub(super) fn clippy() -> Result<Tally> {
 
 pub(super) fn doc() -> Result<Tally> {
     run(cargo()
-        .args(["doc", "--workspace", "--no-deps", "--locked"])
+        .args([
+            "doc",
+            "--workspace",
+            "--no-deps",
+            "--all-features",
+            "--locked",
+        ])
         .env("RUSTDOCFLAGS", "--deny=warnings"))
 }
 
@@ -43,38 +51,14 @@ pub(super) fn test() -> Result<Tally> {
         "test",
         "--workspace",
         "--exclude=throughline-e2e",
+        "--all-features",
         "--locked",
         "--no-fail-fast",
     ]))
 }
 
-/// The cargo that runs this program, in the workspace's root.
-pub(super) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // `cargo run` tells this program about its own package. Build scripts that watch these
-    // variables (ring's does) would run again each time that plain cargo takes turns with us.
-    for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(is_about_a_package) {
-            command.env_remove(name);
-        }
-    }
-    command.current_dir(workspace::root());
-    command
-}
-
-fn is_about_a_package(variable: &str) -> bool {
-    [
-        "CARGO_PKG_",
-        "CARGO_MANIFEST_",
-        "CARGO_BIN_",
-        "CARGO_CRATE_",
-    ]
-    .iter()
-    .any(|prefix| variable.starts_with(prefix))
-}
-
 /// A check that is one command: its exit says all.
-fn run(command: &mut Command) -> Result<Tally> {
+pub(super) fn run(command: &mut Command) -> Result<Tally> {
     process::run(command).map(|()| Tally::passed())
 }
 
@@ -104,16 +88,4 @@ pub(super) fn test_program(command: &mut Command) -> Result<Tally> {
             .push(format!("`{what}` ended with {status}; its output is above"));
     }
     Ok(tally)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_about_a_package;
-
-    #[test]
-    fn a_users_own_settings_of_cargo_are_passed_on() {
-        assert!(is_about_a_package("CARGO_PKG_NAME"));
-        assert!(!is_about_a_package("CARGO_HOME"));
-        assert!(!is_about_a_package("CARGO_TARGET_DIR"));
-    }
 }

@@ -49,6 +49,14 @@ impl Tally {
         }
     }
 
+    /// Adds what a part of the step counted.
+    pub(super) fn merge(&mut self, part: Self) {
+        self.passed += part.passed;
+        self.failed += part.failed;
+        self.failures.extend(part.failures);
+        self.notes.extend(part.notes);
+    }
+
     /// Counts a line `test result: ok. 3 passed; 0 failed; …`; other lines are ignored.
     pub(super) fn read_line(&mut self, line: &str) {
         let Some((_, counts)) = line

@@ -99,14 +99,14 @@ fn answer(reply: &Reply) -> Answer {
                 .decode(text(DETAILS).trim_end_matches('='))
                 .unwrap_or_default();
             let body = reply.body.get(PREFIX..).unwrap_or_default();
-            answer::grpc(code, &message, &details, body)
+            answer::grpc::answer(code, &message, &details, body)
         }
         // It broke off before it was done.
         Err(_) if reply.status == StatusCode::OK => Answer::Retry {
             after: None,
             why: "its answer ended without a gRPC status".to_owned(),
         },
-        Err(_) => answer::grpc_without_status(reply.status),
+        Err(_) => answer::grpc::without_status(reply.status),
     }
 }
 

@@ -134,11 +134,34 @@ pub fn is_child(test: &str) -> bool {
     std::env::var(CHILD).is_ok_and(|child| child == test)
 }
 
-/// The two protocols, as their variables want them.
+/// The protocols, as their variables want them.
+#[cfg(feature = "grpc")]
 pub const PROTOCOLS: [&str; 2] = ["grpc", "http/protobuf"];
+#[cfg(not(feature = "grpc"))]
+pub const PROTOCOLS: [&str; 1] = ["http/protobuf"];
+
+/// The compressions, as their variable wants them.
+pub const COMPRESSIONS: &[&str] = &[
+    "none",
+    #[cfg(feature = "gzip")]
+    "gzip",
+    #[cfg(feature = "zstd")]
+    "zstd",
+];
+
+/// The protocol, or HTTP where it was not built: most cases are about something else, and
+/// name gRPC to vary it. What is about gRPC itself walks over [`PROTOCOLS`].
+pub fn built(protocol: &'static str) -> &'static str {
+    if PROTOCOLS.contains(&protocol) {
+        protocol
+    } else {
+        "http/protobuf"
+    }
+}
 
 /// The variables that send to this receiver.
 pub fn towards(receiver: &Receiver, protocol: &'static str) -> Vec<(&'static str, String)> {
+    let protocol = built(protocol);
     let endpoint = match protocol {
         "grpc" => receiver.grpc_endpoint(),
         _ => receiver.http_endpoint(),
