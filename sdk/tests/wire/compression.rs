@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::PROTOCOLS;
 use crate::support::child::{Books, Child, as_child, emit, say_report};
 use crate::support::faulty::Faulty;
+use crate::support::{COMPRESSIONS, PROTOCOLS};
 use throughline_receiver::Signal;
 
 #[test]
@@ -21,7 +21,7 @@ fn the_same_arrives_by_each_compression_and_its_header_is_right() {
     });
     let mut running = Vec::new();
     for protocol in PROTOCOLS {
-        for compression in ["none", "gzip", "zstd"] {
+        for compression in COMPRESSIONS.iter().copied() {
             let receiver = Faulty::start();
             let variables = [("OTEL_EXPORTER_OTLP_COMPRESSION", compression)];
             let child = Child::start(test, &receiver.variables(protocol, &variables));

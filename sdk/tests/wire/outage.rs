@@ -234,8 +234,8 @@ fn the_books_balance_when_everything_goes_wrong_by_turns() {
                     http: 503,
                     grpc: Code::Unavailable,
                 },
-                1 | 6 => Answer::CutRequest,
-                2 => Answer::CutAnswer,
+                1 | 6 => Answer::CutOff,
+                2 => Answer::CutShort,
                 3 => Answer::Late(Duration::from_millis(50)),
                 // Not below a part of one item, which would be lost.
                 4 | 7 if arrival.items.len() > 1 => Answer::Refuse {
@@ -294,12 +294,10 @@ fn noise(number: u64, length: usize) -> String {
 fn told(receiver: &Faulty, signal: &str, outcome: &str, reason: Option<&str>) -> u64 {
     receiver.with(|record| {
         let all = record.metrics.iter().flat_map(|one| &one.resource_metrics);
-        let metrics = all
+        let mut metrics = all
             .flat_map(|of| &of.scope_metrics)
             .flat_map(|of| &of.metrics);
-        let last = metrics
-            .filter(|one| one.name == "throughline.export.items")
-            .last();
+        let last = metrics.rfind(|one| one.name == "throughline.export.items");
         let Some(Data::Sum(sum)) = last.and_then(|metric| metric.data.as_ref()) else {
             panic!("no sum of that name: {last:?}");
         };

@@ -79,6 +79,11 @@ fn an_idle_service_at_trace_level_says_nothing_of_its_telemetry() {
             items(Signal::Logs).filter(|item| *item != 0).collect()
         });
         assert!(sent.len() <= 10, "{case}: {} records", sent.len());
+        let lines = lines.len() - 1;
+        println!(
+            "{case}: {lines} lines and {} records about itself",
+            sent.len()
+        );
         let mut kinds: BTreeMap<String, u64> = BTreeMap::new();
         for line in outcome.diagnostics() {
             let kind = line.chars().filter(|c| !c.is_ascii_digit()).collect();

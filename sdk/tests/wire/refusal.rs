@@ -19,8 +19,8 @@ fn one_batch() {
 type Rule = fn(&Arrival) -> Answer;
 
 /// So many items in one batch of each signal, by both protocols side by side.
-fn batch(test: &str, items: u64, rules: [Rule; 2]) -> [(&'static str, Report, Faulty); 2] {
-    let running = [(PROTOCOLS[0], rules[0]), (PROTOCOLS[1], rules[1])].map(|(protocol, rule)| {
+fn batch(test: &str, items: u64, rule: Rule) -> Vec<(&'static str, Report, Faulty)> {
+    let running = PROTOCOLS.map(|protocol| {
         let receiver = Faulty::start();
         receiver.answer_items(rule);
         let items = items.to_string();
@@ -33,11 +33,12 @@ fn batch(test: &str, items: u64, rules: [Rule; 2]) -> [(&'static str, Report, Fa
         let child = Child::start(test, &receiver.variables(protocol, &variables));
         (protocol, receiver, child)
     });
-    running.map(|(protocol, receiver, mut child)| {
+    let ended = running.map(|(protocol, receiver, mut child)| {
         let report = child.report();
         child.end();
         (protocol, report, receiver)
-    })
+    });
+    ended.into()
 }
 
 fn once_each(items: impl Iterator<Item = i64>) -> Items {
@@ -52,7 +53,7 @@ fn rejected_items_of_a_partial_success_are_counted_and_not_sent_again() {
         rejected: 3,
         message: "three are too old",
     };
-    for (protocol, report, receiver) in batch(test, 10, [rule, rule]) {
+    for (protocol, report, receiver) in batch(test, 10, rule) {
         let books = Books::with(10, &[("rejected", 3)]);
         assert_eq!(
             (&report.traces, &report.logs),
@@ -79,7 +80,7 @@ fn a_warning_in_a_success_costs_nothing() {
         rejected: 0,
         message: "your clock is slow",
     };
-    for (protocol, report, receiver) in batch(test, 10, [rule, rule]) {
+    for (protocol, report, receiver) in batch(test, 10, rule) {
         assert_eq!(report.traces, Books::whole(10), "{protocol}");
         assert_eq!(report.logs, Books::whole(10), "{protocol}");
         for signal in ITEMS {
@@ -95,8 +96,8 @@ fn a_warning_in_a_success_costs_nothing() {
 const POISON: i64 = 300;
 
 /// Of 512 items one is refused, and the 511 others arrive, once each.
-fn only_the_poison_is_lost(test: &str, rules: [Rule; 2]) {
-    for (protocol, report, receiver) in batch(test, 512, rules) {
+fn only_the_poison_is_lost(test: &str, rule: Rule) {
+    for (protocol, report, receiver) in batch(test, 512, rule) {
         let books = Books::with(512, &[("rejected", 1)]);
         assert_eq!(
             (&report.traces, &report.logs),
@@ -126,7 +127,7 @@ macro_rules! poison {
                     Answer::Accept
                 }
             };
-            only_the_poison_is_lost(test, [rule, rule]);
+            only_the_poison_is_lost(test, rule);
         }
     )*};
 }
@@ -151,7 +152,7 @@ fn a_batch_above_the_receiver_s_limit_arrives_in_parts() {
             Answer::Accept
         }
     };
-    for (protocol, report, receiver) in batch(test, 512, [rule, rule]) {
+    for (protocol, report, receiver) in batch(test, 512, rule) {
         assert_eq!(report.traces, Books::whole(512), "{protocol}");
         assert_eq!(report.logs, Books::whole(512), "{protocol}");
         for signal in ITEMS {
@@ -177,7 +178,7 @@ fn a_receiver_that_refuses_everything_costs_few_requests() {
         http: 400,
         grpc: Code::InvalidArgument,
     };
-    for (protocol, report, receiver) in batch(test, 512, [rule, rule]) {
+    for (protocol, report, receiver) in batch(test, 512, rule) {
         let books = Books::with(512, &[("rejected", 512)]);
         assert_eq!(
             (&report.traces, &report.logs),

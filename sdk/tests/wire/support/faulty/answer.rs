@@ -39,9 +39,9 @@ pub enum Answer {
         message: &'static str,
     },
     /// The connection ends without an answer.
-    CutRequest,
+    CutOff,
     /// The items are taken, and the connection ends in the middle of saying so.
-    CutAnswer,
+    CutShort,
 }
 
 /// What the transports say after, or instead of, the message.
@@ -77,7 +77,7 @@ impl Answer {
                 rejected: *rejected,
                 ..accepted(transport, &partial(*rejected, message))
             },
-            (Self::CutAnswer, _) => Reply {
+            (Self::CutShort, _) => Reply {
                 cut: true,
                 ..accepted(
                     transport,

@@ -117,7 +117,7 @@ async fn exchange(
                 tokio::time::sleep(delay).await;
                 break Answer::Accept;
             }
-            Answer::CutRequest => {
+            Answer::CutOff => {
                 connection.send_replace(true);
                 std::future::pending::<Infallible>().await;
             }
