@@ -248,7 +248,7 @@ fn what_is_too_much_for_one_request_makes_several() {
     let counts = |max_items, max_bytes| {
         let mut counts = Vec::new();
         items.requests(&envelope, max_items, max_bytes, |_, count| {
-            counts.push(count)
+            counts.push(count);
         });
         counts
     };
