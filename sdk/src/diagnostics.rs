@@ -76,15 +76,16 @@ pub(crate) fn say_at(level: Level, message: &str) {
     let _ = writeln!(std::io::stderr().lock(), "throughline: {line}");
 }
 
-/// Says it, as an error, unless the same `topic` has been spoken of since [`settle`].
+/// Says it, as an error, unless the same `topic` has been spoken of since [`settle`], or
+/// within the last minute: what comes and goes is not told each time.
 pub(crate) fn say_once(topic: &str, message: impl FnOnce() -> String) {
-    let first = SAID
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .get_or_insert_default()
-        .insert(topic.to_owned());
-    if first {
-        say_at(Level::Error, &message());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let said = said.get_or_insert_default();
+    if !said.contains(topic)
+        && let Some(more) = LIMITS.admit(topic, Instant::now())
+    {
+        said.insert(topic.to_owned());
+        say_at(Level::Error, &counted(message(), more));
     }
 }
 
@@ -92,11 +93,14 @@ pub(crate) fn say_once(topic: &str, message: impl FnOnce() -> String) {
 /// counted, and the next one tells how many there were.
 pub(crate) fn say_within_limits(topic: &str, level: Level, message: impl FnOnce() -> String) {
     if let Some(more) = LIMITS.admit(topic, Instant::now()) {
-        let message = message();
-        match more {
-            0 => say_at(level, &message),
-            more => say_at(level, &format!("{message} ({more} more like it before)")),
-        }
+        say_at(level, &counted(message(), more));
+    }
+}
+
+fn counted(message: String, more: u64) -> String {
+    match more {
+        0 => message,
+        more => format!("{message} ({more} more like it before)"),
     }
 }
 
@@ -141,22 +145,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_spoken_of_once_until_it_is_settled() {
+    fn a_topic_is_spoken_of_once_until_it_is_settled_and_once_a_minute() {
         let mut times = 0;
-        for _ in 0..3 {
+        let mut say = || {
             say_once("test-topic", || {
                 times += 1;
                 "once".to_owned()
             });
-        }
-        assert_eq!(times, 1);
+        };
+        say();
+        say();
         assert!(settle("test-topic"));
         assert!(!settle("test-topic"));
-        say_once("test-topic", || {
-            times += 1;
-            "again".to_owned()
-        });
-        assert_eq!(times, 2);
+        // It comes and goes.
+        say();
+        assert_eq!(times, 1);
+        assert!(!settle("test-topic"), "what was not said is not taken back");
     }
 
     #[test]

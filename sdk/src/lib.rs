@@ -28,6 +28,7 @@ mod settings;
 mod shutdown;
 mod span_layer;
 mod span_values;
+mod start;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]

@@ -1,8 +1,8 @@
 //! The end of a service: the signal that asks for it, and the work that must fit before it.
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -148,18 +148,33 @@ pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -
 /// # });
 /// ```
 pub fn shutdown_signal() -> impl Future<Output = ()> + Send + 'static {
-    static ASKED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
-    let mut asked = ASKED.get_or_init(listen).clone();
+    let mut asked = asked();
     async move {
         // An error means that the listening thread ended: then nothing will ever ask.
-        if asked.wait_for(|asked| *asked).await.is_err() {
+        if asked.wait_for(Option::is_some).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-fn listen() -> watch::Receiver<bool> {
-    let (ask, asked) = watch::channel(false);
+/// Calls this with the number of the first signal, on the thread that listens for them.
+pub(crate) fn on_signal(act: impl FnOnce(i32) + Send + 'static) {
+    *ACT.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(act));
+    asked();
+}
+
+type Act = Box<dyn FnOnce(i32) + Send>;
+
+static ACT: Mutex<Option<Act>> = Mutex::new(None);
+
+/// The number of the first signal, from when the process was asked to end.
+fn asked() -> watch::Receiver<Option<i32>> {
+    static ASKED: OnceLock<watch::Receiver<Option<i32>>> = OnceLock::new();
+    ASKED.get_or_init(listen).clone()
+}
+
+fn listen() -> watch::Receiver<Option<i32>> {
+    let (ask, asked) = watch::channel(None);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .build();
@@ -170,9 +185,13 @@ fn listen() -> watch::Receiver<bool> {
         std::thread::Builder::new()
             .name("throughline-signals".to_owned())
             .spawn(move || {
-                runtime.block_on(signal);
-                // Stays true for all who ask later; the sender lives on in the channel.
-                let _ = ask.send(true);
+                let signal = runtime.block_on(signal);
+                // Stays for all who ask later; the sender lives on in the channel.
+                let _ = ask.send(Some(signal));
+                let act = ACT.lock().unwrap_or_else(PoisonError::into_inner).take();
+                if let Some(act) = act {
+                    act(signal);
+                }
                 loop {
                     std::thread::park();
                 }
@@ -185,25 +204,27 @@ fn listen() -> watch::Receiver<bool> {
 }
 
 #[cfg(unix)]
-fn signals() -> std::io::Result<impl Future<Output = ()>> {
+fn signals() -> std::io::Result<impl Future<Output = i32>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     Ok(async move {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = terminate.recv() => SignalKind::terminate().as_raw_value(),
+            _ = interrupt.recv() => SignalKind::interrupt().as_raw_value(),
         }
     })
 }
 
 #[cfg(not(unix))]
-fn signals() -> std::io::Result<impl Future<Output = ()>> {
+fn signals() -> std::io::Result<impl Future<Output = i32>> {
+    const INTERRUPT: i32 = 2;
     Ok(async {
         // An error means that no handler could be set: then nothing will ever ask.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        INTERRUPT
     })
 }
 

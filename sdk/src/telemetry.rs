@@ -16,7 +16,7 @@ use crate::filter::FilterHandle;
 use crate::fork;
 use crate::sentry;
 use crate::settings::Setting;
-use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, in_parallel};
+use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, in_parallel, on_signal};
 
 /// Telemetry that runs. Keep it until `main` returns, then shut it down; dropping it does
 /// the same within the default deadline (`THROUGHLINE_SHUTDOWN_MS`, 5000).
@@ -168,15 +168,33 @@ impl Telemetry {
     }
 }
 
+impl Telemetry {
+    /// See [`Builder::exit_on_signal`](crate::Builder::exit_on_signal).
+    pub(crate) fn exit_on_signal(&self) {
+        let Some(pipelines) = &self.pipelines else {
+            return;
+        };
+        let pipelines = pipelines.shared();
+        let timeout = self.shutdown_timeout;
+        on_signal(move |signal| {
+            tell_of_loss(&pipelines.shutdown(timeout));
+            std::process::exit(128 + signal)
+        });
+    }
+}
+
 impl Drop for Telemetry {
     fn drop(&mut self) {
         if let Some(pipelines) = self.pipelines.take() {
-            let report = pipelines.shutdown(self.shutdown_timeout);
-            // Nobody holds the report, so a loss would be silent.
-            if !report.is_lossless() {
-                diagnostics::say_at(Level::Error, &format!("at the end, {report}"));
-            }
+            tell_of_loss(&pipelines.shutdown(self.shutdown_timeout));
         }
+    }
+}
+
+/// Where nobody holds the report, a loss would be silent.
+fn tell_of_loss(report: &ShutdownReport) {
+    if !report.is_lossless() {
+        diagnostics::say_at(Level::Error, &format!("at the end, {report}"));
     }
 }
 
@@ -225,6 +243,21 @@ enum Doing {
 }
 
 impl Pipelines {
+    /// The same pipelines, to end them from elsewhere. The runtime stays with its owner.
+    fn shared(&self) -> Self {
+        Self {
+            tracers: self.tracers.clone(),
+            spans: self.spans.clone(),
+            metrics: self.metrics.clone(),
+            records: self.records.clone(),
+            sentry: self.sentry.clone(),
+            bursts: self.bursts.clone(),
+            ledgers: self.ledgers.clone(),
+            ending: self.ending.clone(),
+            runtime: None,
+        }
+    }
+
     fn steps(&self, doing: Doing) -> Vec<(&'static str, Step)> {
         if let Some(bursts) = &self.bursts {
             match doing {

@@ -14,9 +14,8 @@ pub(crate) struct EncodeLogs;
 impl Encode for EncodeLogs {
     type Staged = Items;
 
-    fn encode(&mut self, staged: &mut Items, items: &mut Items) -> usize {
+    fn encode(&mut self, staged: &mut Items, items: &mut Items) {
         std::mem::swap(staged, items);
-        0
     }
 }
 

@@ -34,9 +34,9 @@ const MAX_REQUEST: usize = 2 << 20;
 pub(crate) trait Encode: Send + 'static {
     type Staged: Default + fmt::Debug + Send + 'static;
 
-    /// Takes all that is staged into `items`. What panics is skipped; their number is the
-    /// answer.
-    fn encode(&mut self, staged: &mut Self::Staged, items: &mut Items) -> usize;
+    /// Takes all that is staged into `items`. What cannot be encoded is left out, and counted
+    /// by its absence.
+    fn encode(&mut self, staged: &mut Self::Staged, items: &mut Items);
 }
 
 pub(crate) struct Pipeline<E: Encode> {
@@ -138,8 +138,15 @@ impl<E: Encode> Pipeline<E> {
         if staged.count == 0 {
             return;
         }
-        let lost = encode.encode(&mut staged.items, items);
-        let encoded = staged.count - lost;
+        // A panic would be a mistake of ours, and must not be the end of the export, nor of
+        // the thread that flushes.
+        let encoded = catch_unwind(AssertUnwindSafe(|| {
+            encode.encode(&mut staged.items, items);
+        }));
+        if encoded.is_err() {
+            items.forget_unfinished();
+            staged.items = E::Staged::default();
+        }
         let mut sealed = 0;
         items.requests(envelope, *batch, MAX_REQUEST, |plain, count| {
             let packing = match *packing {
@@ -168,13 +175,11 @@ impl<E: Encode> Pipeline<E> {
             }
         });
         items.clear();
-        self.inlet.held.give_back(staged.bytes, 0);
+        let lost = staged.count - sealed;
+        self.inlet.held.give_back(staged.bytes, lost);
         (staged.bytes, staged.count) = (0, 0);
-        let unsealed = encoded - sealed;
-        if lost + unsealed > 0 {
-            self.inlet.held.give_back(0, lost + unsealed);
-            let lost = (lost + unsealed) as u64;
-            self.inlet.ledger.dropped(DropReason::Panicked, lost);
+        if lost > 0 {
+            self.inlet.ledger.dropped(DropReason::Panicked, lost as u64);
             self.destination
                 .broken(&format!("{lost} items could not be encoded, and are lost"));
         }
@@ -205,8 +210,12 @@ impl<E: Encode> Pipeline<E> {
     /// Sends what it can until the deadline; what is left then is counted. False where
     /// something was left.
     pub(crate) fn shutdown(&self, timeout: Duration) -> bool {
-        if fork::in_child() || self.ended.swap(true, Ordering::SeqCst) {
+        if fork::in_child() {
             return true;
+        }
+        if self.ended.swap(true, Ordering::SeqCst) {
+            // Another thread is at it.
+            return self.queue.wait(Instant::now() + timeout);
         }
         self.inlet.close();
         self.queue.end();
@@ -250,10 +259,108 @@ async fn keep_sealing<E: Encode>(pipeline: std::sync::Weak<Pipeline<E>>, delay: 
         if pipeline.ended.load(Ordering::Relaxed) {
             return;
         }
-        // A panic here would be a mistake of ours, and must not be the end of the export.
-        if catch_unwind(AssertUnwindSafe(|| pipeline.seal())).is_err() {
-            pipeline.destination.broken("sealing a batch panicked");
-        }
+        pipeline.seal();
         pipeline.tell_of_overflow();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::answer::Answer;
+    use crate::export::runtime::ExportRuntime;
+    use opentelemetry_sdk::Resource;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Bytes, one of which nobody can encode.
+    struct Fragile;
+
+    const BROKEN: u8 = 0;
+
+    impl Encode for Fragile {
+        type Staged = Vec<u8>;
+
+        fn encode(&mut self, staged: &mut Vec<u8>, items: &mut Items) {
+            for byte in staged.drain(..) {
+                assert_ne!(byte, BROKEN, "as the test wants it");
+                items.add("test", &[byte]);
+            }
+        }
+    }
+
+    fn pipeline(runtime: &ExportRuntime, transport: Transport) -> Arc<Pipeline<Fragile>> {
+        let settings = BatchSettings {
+            delay: Duration::from_secs(3600),
+            export_timeout: Duration::from_secs(1),
+            queue: 100,
+            batch: 100,
+            bytes: 1000,
+        };
+        let destination = Arc::new(Destination::collector("http://test".to_owned()));
+        let envelope = Envelope::new(&Resource::builder_empty().build());
+        let ledger = Arc::new(Ledger::default());
+        let handle = runtime.handle();
+        Pipeline::start(
+            Fragile,
+            envelope,
+            &settings,
+            transport,
+            destination,
+            ledger,
+            handle,
+        )
+    }
+
+    fn push(pipeline: &Pipeline<Fragile>, bytes: &[u8]) {
+        for byte in bytes {
+            pipeline.inlet().push(1, |staged| staged.push(*byte));
+        }
+    }
+
+    fn accepted() -> Answer {
+        Answer::Accepted {
+            rejected: 0,
+            why: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_panics_when_it_is_encoded_is_counted_and_the_next_batch_arrives() {
+        let runtime = ExportRuntime::start().unwrap();
+        let pipeline = pipeline(&runtime, Transport::scripted(|| Ok(accepted())));
+        push(&pipeline, &[1, BROKEN, 2]);
+        assert!(pipeline.flush(Duration::from_secs(10)));
+        push(&pipeline, &[3, 4]);
+        assert!(pipeline.shutdown(Duration::from_secs(10)));
+        let books = pipeline.inlet().ledger.read();
+        assert_eq!((books.emitted, books.delivered), (5, 3));
+        assert_eq!(books.dropped, [(DropReason::Panicked, 2)].into());
+        assert_eq!(pipeline.held_bytes(), 0);
+    }
+
+    #[test]
+    fn an_exporter_that_panics_loses_its_batch_and_goes_on() {
+        let runtime = ExportRuntime::start().unwrap();
+        let tries = AtomicUsize::new(0);
+        let transport = Transport::scripted(move || {
+            assert_ne!(
+                tries.fetch_add(1, Ordering::SeqCst),
+                0,
+                "as the test wants it"
+            );
+            Ok(accepted())
+        });
+        let pipeline = pipeline(&runtime, transport);
+        push(&pipeline, &[1, 2]);
+        assert!(pipeline.flush(Duration::from_secs(10)));
+        push(&pipeline, &[3]);
+        assert!(pipeline.flush(Duration::from_secs(10)));
+        let books = pipeline.inlet().ledger.read();
+        assert_eq!((books.emitted, books.delivered), (3, 1));
+        assert_eq!(books.dropped, [(DropReason::Panicked, 2)].into());
+        assert_eq!(
+            (pipeline.held_bytes(), pipeline.inlet().held.items()),
+            (0, 0)
+        );
     }
 }

@@ -132,6 +132,8 @@ impl Sender {
     async fn attempt(&self, part: &Batch) -> Result<Verdict, Ended> {
         let mut backoff = Backoff::default();
         let mut before = false;
+        // A try that nobody answered may have arrived, whatever becomes of the next ones.
+        let mut unanswered = false;
         loop {
             let (body, packing) = if part.packing == self.transport.packing() {
                 (part.body.clone(), part.packing)
@@ -148,7 +150,7 @@ impl Sender {
             }
             let (after, why) = match answer {
                 Ok(answer) => {
-                    self.queue.sent(false);
+                    self.queue.sent(unanswered);
                     self.reached.store(true, Ordering::Relaxed);
                     match answer {
                         Answer::Accepted { rejected, why } => {
@@ -166,8 +168,8 @@ impl Sender {
                     }
                 }
                 Err(failure) => {
-                    // A request that may have arrived stays "sent" until the next one.
-                    self.queue.sent(failure.sent);
+                    unanswered |= failure.sent;
+                    self.queue.sent(unanswered);
                     (None, failure.why)
                 }
             };

@@ -6,10 +6,10 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 
 use super::metrics::CaptureRecorder;
 use super::store::{CaptureSink, CaptureSpans};
-use crate::builder;
 use crate::event::Sinks;
 use crate::filter::live_filter;
 use crate::redaction::Redaction;
+use crate::{builder, start};
 use crate::{panic, propagation};
 
 /// Sets it up at the first call.
@@ -41,7 +41,7 @@ fn install() -> Result<(), String> {
         events: None,
         capture: Some(CaptureSink),
     });
-    builder::install_subscriber(Vec::new(), filter, Some(&provider), None, &sinks, None)
+    start::install_subscriber(Vec::new(), filter, Some(&provider), None, &sinks, None)
         .map_err(|error| error.to_string())?;
     metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;
     opentelemetry::global::set_tracer_provider(provider);

@@ -62,6 +62,31 @@ fn a_signal_that_asks_to_end_loses_nothing() {
 }
 
 #[test]
+fn a_job_that_asked_for_it_is_ended_by_a_signal_without_a_loss() {
+    let test = "a_job_that_asked_for_it_is_ended_by_a_signal_without_a_loss";
+    as_child(test, || {
+        let telemetry = throughline::builder("job").exit_on_signal().init();
+        let _telemetry = telemetry.unwrap();
+        for item in 0..100 {
+            emit(item);
+        }
+        say("ready");
+        // It works on, and looks for no signal.
+        loop {
+            std::thread::park();
+        }
+    });
+    for (signal, code) in [(Asked::SIGTERM, 143), (Asked::SIGINT, 130)] {
+        let (receiver, mut child) = start(test, PROTOCOLS[1], &[]);
+        child.hear("ready");
+        kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+        let ended = child.ended();
+        assert_eq!(ended.status.code(), Some(code), "{ended:#?}");
+        all_arrived(&receiver, 100, &ended);
+    }
+}
+
+#[test]
 fn a_panic_in_main_loses_nothing_and_is_a_record_itself() {
     let test = "a_panic_in_main_loses_nothing_and_is_a_record_itself";
     as_child(test, || {

@@ -58,6 +58,20 @@ enum Spoken {
     Http(Arc<Http>),
     #[cfg(feature = "grpc")]
     Grpc(Arc<grpc::Grpc>),
+    #[cfg(test)]
+    Script(Script),
+}
+
+/// What a test's receiver answers.
+#[cfg(test)]
+#[derive(Clone)]
+pub(super) struct Script(pub(super) Arc<dyn Fn() -> Result<Answer, Failure> + Send + Sync>);
+
+#[cfg(test)]
+impl std::fmt::Debug for Script {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Script")
+    }
 }
 
 impl Transport {
@@ -89,6 +103,16 @@ impl Transport {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn scripted(
+        answer: impl Fn() -> Result<Answer, Failure> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            protocol: Spoken::Script(Script(Arc::new(answer))),
+            packing: Packing::Plain,
+        }
+    }
+
     /// How bodies are best packed.
     pub(crate) fn packing(&self) -> Packing {
         self.packing
@@ -100,6 +124,8 @@ impl Transport {
             Spoken::Http(http) => http.send(body, packing).await,
             #[cfg(feature = "grpc")]
             Spoken::Grpc(grpc) => grpc.send(body, packing).await,
+            #[cfg(test)]
+            Spoken::Script(Script(answer)) => answer(),
         }
     }
 }
