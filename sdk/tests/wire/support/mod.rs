@@ -103,6 +103,8 @@ fn command(test: &str) -> Command {
             command.env_remove(variable);
         }
     }
+    // One that forgot to end in its own body would start children of its own, without end.
+    assert!(std::env::var_os(CHILD).is_none(), "a child starts none");
     command.env(CHILD, test).env("RUST_BACKTRACE", "0");
     command
 }
