@@ -158,7 +158,7 @@ impl Telemetry {
     /// # fn main() -> Result<(), throughline::InitError> {
     /// let telemetry = throughline::init("checkout")?;
     /// for setting in telemetry.settings() {
-    ///     println!("{setting}"); // OTEL_BSP_SCHEDULE_DELAY=5000 (default)
+    ///     println!("{setting}"); // OTEL_BSP_SCHEDULE_DELAY=1000 (default)
     /// }
     /// # Ok(())
     /// # }

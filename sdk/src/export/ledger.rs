@@ -14,13 +14,16 @@ pub enum DropReason {
     QueueFull,
     /// The receiver answered that it does not want the item.
     Rejected,
-    /// It was sent, and no answer came before telemetry ended: it may have arrived.
+    /// It was sent, and no answer came before telemetry ended or, for metrics, before their
+    /// timeout: it may have arrived.
     Unconfirmed,
     /// The deadline of the shutdown came first.
     ShutdownTimeout,
     /// It came after the shutdown.
     AfterShutdown,
-    /// The receiver could not be reached, or refused the item, and retries were used up.
+    /// There was no receiver until the end; for metrics, until their timeout. Of error
+    /// reports, which are tried once: the server could not be reached, failed, or asked to be
+    /// left alone.
     ExportFailed,
     /// Making it ready to be sent panicked.
     Panicked,

@@ -1,4 +1,4 @@
-//! Spans made ready to leave, on the export thread rather than in the request.
+//! Spans made ready for the console. What is sent is made ready where it is encoded (`spans`).
 
 use std::sync::Arc;
 use std::time::Duration;

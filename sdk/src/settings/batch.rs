@@ -1,18 +1,19 @@
-//! When what was collected is sent: the batch processors and the periodic metric reader.
+//! When what was collected is sent: batches of spans and records, and the periodic metric reader.
 //! <https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/#batch-span-processor>
 
 use std::time::Duration;
 
 use super::env::Env;
 
-/// The specification's default for one export, tries included.
+/// The specification's default.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How one batch processor collects.
+/// How one signal's items are collected, by the variables that the specification has for a
+/// batch processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BatchSettings {
     pub(crate) delay: Duration,
-    /// Bounds one export, beside the exporter's own timeout; the shorter one counts.
+    /// Bounds one try, beside the exporter's own timeout; the shorter one counts.
     pub(crate) export_timeout: Duration,
     /// Items that may wait, beside the bytes.
     pub(crate) queue: usize,
@@ -31,7 +32,7 @@ pub(super) fn memory_of_one_signal(env: &Env<'_>) -> usize {
     env.count(&["THROUGHLINE_MEMORY_BUDGET_BYTES"], MEMORY_BUDGET, 2) / 2
 }
 
-/// The variables of one batch processor.
+/// The variables of one signal.
 pub(super) struct BatchNames {
     pub(super) delay: &'static str,
     pub(super) export_timeout: &'static str,
@@ -94,7 +95,7 @@ pub(crate) struct ReaderSettings {
     pub(crate) interval: Duration,
     /// Base-2 exponential (native) histograms in place of those with explicit bounds.
     pub(crate) exponential_histograms: bool,
-    /// As [`BatchSettings::export_timeout`].
+    /// As [`BatchSettings::export_timeout`], for all tries of one export.
     pub(crate) export_timeout: Duration,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct OtlpSettings {
     /// The whole URL for HTTP, scheme and authority for gRPC.
     pub(crate) endpoint: Url,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
-    /// For one export, tries included.
+    /// For one try; of metrics for all tries of an export.
     pub(crate) timeout: Duration,
     pub(crate) compression: Option<Compression>,
     pub(crate) tls: TlsSettings,

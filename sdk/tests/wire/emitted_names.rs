@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::support::{PROTOCOLS, received_by};
+use crate::support::received_by;
 use throughline::conventions::{ATTRIBUTES, METRICS, MetricKind, Place, SetBy};
 use throughline_receiver::Receiver;
 use throughline_receiver::proto::common::v1::KeyValue;
@@ -65,7 +65,7 @@ const VARIABLES: [(&str, &str); 12] = [
 ];
 
 fn received(test: &str) -> Receiver {
-    received_by(test, PROTOCOLS[1], &VARIABLES, emit).0
+    received_by(test, "http/protobuf", &VARIABLES, emit).0
 }
 
 fn keys<'a>(attributes: impl IntoIterator<Item = &'a KeyValue>) -> BTreeSet<&'a str> {

@@ -1,12 +1,12 @@
 //! What tells the streams apart reaches the receiver: the category, the name, the severity.
 
-use crate::support::{PROTOCOLS, received_by, text};
+use crate::support::{received_by, text};
 use throughline_receiver::Attributes;
 
 #[test]
 fn a_record_keeps_its_stream_and_a_critical_one_is_fatal() {
     let test = "a_record_keeps_its_stream_and_a_critical_one_is_fatal";
-    let (receiver, outcome) = received_by(test, PROTOCOLS[1], &[], || {
+    let (receiver, outcome) = received_by(test, "http/protobuf", &[], || {
         let telemetry = throughline::init("streams").unwrap();
         tracing::warn!(
             name: "attack.sql_injection",

@@ -4,6 +4,15 @@ use super::env::Env;
 use super::features;
 use crate::InitError;
 
+const VARIABLES: [&str; 6] = [
+    "SENTRY_DSN",
+    "SENTRY_RELEASE",
+    "SENTRY_ENVIRONMENT",
+    "SENTRY_DIST",
+    "SENTRY_SAMPLE_RATE",
+    "SENTRY_DEBUG",
+];
+
 #[derive(Debug)]
 pub(crate) enum SentrySettings {}
 
@@ -11,7 +20,7 @@ impl SentrySettings {
     /// A service runs as well without error reports, so this is no error of `init`; who
     /// wants them finds the reason in the diagnostics.
     pub(crate) fn read(env: &Env<'_>) -> Result<Option<Self>, InitError> {
-        for variable in ["SENTRY_DSN", "SENTRY_RELEASE", "SENTRY_ENVIRONMENT"] {
+        for variable in VARIABLES {
             if env.get(variable).is_some() {
                 env.warn(format!(
                     "{variable} has no effect: {}",
