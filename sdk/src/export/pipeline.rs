@@ -9,7 +9,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opentelemetry::Context;
 use tokio::runtime::Handle;
@@ -25,6 +25,7 @@ use super::sender::{Books, Sender};
 use super::transport::Transport;
 use crate::fork;
 use crate::settings::BatchSettings;
+use crate::shutdown::deadline;
 
 /// The most that one request is to hold before compression, so that it passes receivers'
 /// usual limit of 4 MiB. A single item may be larger.
@@ -199,7 +200,7 @@ impl<E: Encode> Pipeline<E> {
         if fork::in_child() {
             return true;
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         {
             let _quiet = Context::enter_telemetry_suppressed_scope();
             self.seal();
@@ -215,7 +216,7 @@ impl<E: Encode> Pipeline<E> {
         }
         if self.ended.swap(true, Ordering::SeqCst) {
             // Another thread is at it.
-            return self.queue.wait(Instant::now() + timeout);
+            return self.queue.wait(deadline(timeout));
         }
         self.inlet.close();
         self.queue.end();
