@@ -221,10 +221,11 @@ impl<E: Encode> Pipeline<E> {
         self.inlet.close();
         self.queue.end();
         let in_time = self.flush(timeout);
-        let left = self.queue.close();
-        for (reason, items) in left.by_reason() {
-            self.inlet.ledger.dropped(reason, items as u64);
-        }
+        self.queue.close(|left| {
+            for (reason, items) in left.by_reason() {
+                self.inlet.ledger.dropped(reason, items as u64);
+            }
+        });
         let sender = self
             .sender
             .lock()
