@@ -149,7 +149,7 @@ impl Tries {
             };
             self.destination.failed(&why);
             let ending = self.ending.lasts();
-            let pause = after.unwrap_or_else(|| backoff.next(ending.is_some()));
+            let pause = backoff.pause(after, ending.is_some());
             let late = started.elapsed().saturating_add(pause) >= self.timeout;
             let nobody = ending.is_some_and(|lasts| lasts >= NEVER_REACHED)
                 && !self.reached.load(Ordering::Relaxed);

@@ -291,8 +291,16 @@ mod tests {
     }
 
     fn pipeline(runtime: &ExportRuntime, transport: Transport) -> Arc<Pipeline<Fragile>> {
+        sealing_after(Duration::from_secs(3600), runtime, transport)
+    }
+
+    fn sealing_after(
+        delay: Duration,
+        runtime: &ExportRuntime,
+        transport: Transport,
+    ) -> Arc<Pipeline<Fragile>> {
         let settings = BatchSettings {
-            delay: Duration::from_secs(3600),
+            delay,
             export_timeout: Duration::from_secs(1),
             queue: 100,
             batch: 100,
@@ -338,6 +346,25 @@ mod tests {
         assert_eq!((books.emitted, books.delivered), (5, 3));
         assert_eq!(books.dropped, [(DropReason::Panicked, 2)].into());
         assert_eq!(pipeline.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_receiver_that_wants_it_again_at_once_is_not_flooded() {
+        let runtime = ExportRuntime::start().unwrap();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        let transport = Transport::scripted(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(Answer::Retry {
+                after: Some(Duration::ZERO),
+                why: "now".to_owned(),
+            })
+        });
+        let pipeline = pipeline(&runtime, transport);
+        push(&pipeline, &[1]);
+        assert!(!pipeline.shutdown(Duration::from_millis(500)));
+        let tries = tries.load(Ordering::SeqCst);
+        assert!((2..10).contains(&tries), "{tries}");
     }
 
     #[test]

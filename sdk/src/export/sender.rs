@@ -196,7 +196,7 @@ impl Sender {
     async fn pause(&self, after: Option<Duration>, backoff: &mut Backoff) -> Result<(), Ended> {
         let started = Instant::now();
         let mut hurried = self.queue.is_hurried();
-        let mut wait = after.unwrap_or_else(|| backoff.next(hurried));
+        let mut wait = backoff.pause(after, hurried);
         loop {
             if self.queue.is_closed() {
                 return Err(Ended::Closed);
