@@ -31,6 +31,9 @@ use crate::shutdown::deadline;
 /// usual limit of 4 MiB. A single item may be larger.
 const MAX_REQUEST: usize = 2 << 20;
 
+/// How often is looked where each item gives notice of itself.
+const UNHURRIED: Duration = Duration::from_secs(1);
+
 /// Makes one signal's items into what is sent. Runs on the export thread.
 pub(crate) trait Encode: Send + 'static {
     type Staged: Default + fmt::Debug + Send + 'static;
@@ -84,7 +87,14 @@ impl<E: Encode> Pipeline<E> {
             bytes: settings.bytes,
             items: settings.queue,
         };
-        let inlet = Arc::new(Inlet::new(capacity, settings.batch, ledger));
+        // Without a delay each item is to be sent when it comes; a timer that is always over
+        // would keep the thread busy with looking for one.
+        let (delay, batch) = if settings.delay.is_zero() {
+            (UNHURRIED, 1)
+        } else {
+            (settings.delay, settings.batch)
+        };
+        let inlet = Arc::new(Inlet::new(capacity, batch, ledger));
         let queue = Arc::new(Queue::default());
         let sealer = Sealer {
             encode,
@@ -111,7 +121,7 @@ impl<E: Encode> Pipeline<E> {
             told: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
-        runtime.spawn(keep_sealing(Arc::downgrade(&pipeline), settings.delay));
+        runtime.spawn(keep_sealing(Arc::downgrade(&pipeline), delay));
         pipeline
     }
 
@@ -273,6 +283,7 @@ mod tests {
     use crate::export::runtime::ExportRuntime;
     use opentelemetry_sdk::Resource;
     use std::sync::atomic::AtomicUsize;
+    use std::time::Instant;
 
     /// Bytes, one of which nobody can encode.
     struct Fragile;
@@ -365,6 +376,24 @@ mod tests {
         assert!(!pipeline.shutdown(Duration::from_millis(500)));
         let tries = tries.load(Ordering::SeqCst);
         assert!((2..10).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn without_a_delay_each_item_is_sent_when_it_comes() {
+        let runtime = ExportRuntime::start().unwrap();
+        let pipeline = sealing_after(
+            Duration::ZERO,
+            &runtime,
+            Transport::scripted(|| Ok(accepted())),
+        );
+        let start = Instant::now();
+        for item in 1..=3 {
+            push(&pipeline, &[item]);
+            while pipeline.inlet().ledger.read().delivered < item.into() {
+                assert!(start.elapsed() < UNHURRIED / 2, "it waits for the timer");
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[test]
