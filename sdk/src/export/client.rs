@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
@@ -40,6 +40,8 @@ pub(crate) struct Reply {
     /// What gRPC says at the end.
     #[cfg_attr(not(feature = "grpc"), expect(dead_code))]
     pub(crate) trailers: HeaderMap,
+    /// There was more than [`MAX_ANSWER`]; body and trailers are left out.
+    pub(crate) too_long: bool,
 }
 
 /// Why there is no answer.
@@ -109,17 +111,27 @@ impl Client {
                 })?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER);
-            let collected = body.collect().await.map_err(|error| Failure {
-                sent: true,
-                why: root_cause(error.as_ref()),
-            })?;
-            let trailers = collected.trailers().cloned().unwrap_or_default();
-            Ok(Reply {
+            let mut reply = Reply {
                 status: parts.status,
                 headers: parts.headers,
-                body: collected.to_bytes(),
-                trailers,
-            })
+                body: Bytes::new(),
+                trailers: HeaderMap::new(),
+                too_long: false,
+            };
+            match body.collect().await {
+                Ok(collected) => {
+                    reply.trailers = collected.trailers().cloned().unwrap_or_default();
+                    reply.body = collected.to_bytes();
+                }
+                Err(error) if error.is::<LengthLimitError>() => reply.too_long = true,
+                Err(error) => {
+                    return Err(Failure {
+                        sent: true,
+                        why: root_cause(error.as_ref()),
+                    });
+                }
+            }
+            Ok(reply)
         };
         let result = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(result) => result,

@@ -197,3 +197,25 @@ fn a_receiver_that_refuses_everything_costs_few_requests() {
         }
     }
 }
+
+fn long(bytes: usize) -> &'static str {
+    Box::leak("x".repeat(bytes).into_boxed_str())
+}
+
+#[test]
+fn a_success_without_an_end_is_not_asked_for_again() {
+    let test = "a_success_without_an_end_is_not_asked_for_again";
+    as_child(test, one_batch);
+    let endless = |_: &Arrival| Answer::Partial {
+        rejected: 0,
+        message: long(5 << 20),
+    };
+    for (protocol, report, receiver) in batch(test, 2, endless) {
+        let books = Books::with(2, &[("rejected", 2)]);
+        assert_eq!((&report.traces, &report.logs), (&books, &books), "{protocol}");
+        for signal in ITEMS {
+            let tries = receiver.with(|record| record.of(signal).len());
+            assert_eq!(tries, 1, "{protocol}, {signal}");
+        }
+    }
+}
