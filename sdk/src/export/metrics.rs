@@ -170,8 +170,10 @@ impl Tries {
 
     fn accepted(&self, points: u64, rejected: u64, why: &str) {
         self.destination.reached();
-        if rejected > 0 || !why.is_empty() {
+        if rejected > 0 {
             self.destination.rejected(rejected as usize, why);
+        } else if !why.is_empty() {
+            self.destination.warned(why);
         }
         self.ledger.delivered(points - rejected);
         self.ledger.dropped(DropReason::Rejected, rejected);

@@ -181,8 +181,10 @@ impl Sender {
     fn accepted(&self, items: usize, rejected: u64, why: &str) {
         let rejected = rejected.min(items as u64);
         self.destination.reached();
-        if rejected > 0 || !why.is_empty() {
+        if rejected > 0 {
             self.destination.rejected(rejected as usize, why);
+        } else if !why.is_empty() {
+            self.destination.warned(why);
         }
         self.queue.account(items, || {
             let ledger = self.books.ledger();

@@ -219,3 +219,24 @@ fn a_success_without_an_end_is_not_asked_for_again() {
         }
     }
 }
+
+#[test]
+fn what_a_receiver_says_is_told_as_what_it_is_and_briefly() {
+    let test = "what_a_receiver_says_is_told_as_what_it_is_and_briefly";
+    as_child(test, one_batch);
+    for rejected in [0, 1] {
+        let receiver = Faulty::start();
+        receiver.answer_items(move |_| Answer::Partial {
+            rejected,
+            message: long(1 << 20),
+        });
+        let variables = [("ITEMS", "2"), ("THROUGHLINE_LOG_FORMAT", "off")];
+        let mut child = Child::start(test, &receiver.variables(PROTOCOLS[0], &variables));
+        child.report();
+        let ended = child.end();
+        let said = ended.outcome.diagnostics();
+        assert_eq!(said.len(), 1, "{}", said.len());
+        assert!(said[0].len() < 1_000, "{}", said[0].len());
+        assert_eq!(said[0].contains("lost"), rejected > 0, "{}", said[0]);
+    }
+}
