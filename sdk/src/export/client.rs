@@ -9,8 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::rt::Executor;
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinSet;
 
 use super::connector::{Connector, connector};
 use super::destination::Destination;
@@ -19,7 +21,31 @@ use crate::settings::{OtlpSettings, Protocol, TlsSettings};
 /// Answers are acknowledgements; anything larger is not from a telemetry receiver.
 const MAX_ANSWER: usize = 4 << 20;
 
-type Pool = HyperClient<Connector, Full<Bytes>>;
+#[derive(Clone)]
+struct Pool {
+    client: HyperClient<Connector, Full<Bytes>>,
+    tasks: Tasks,
+}
+
+/// The tasks that drive the connections. One whose peer reads nothing is never done with
+/// what it has to write, and would hold the socket and the whole request for as long as the
+/// peer likes.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    fn running(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let mut running = self.running();
+        while running.try_join_next().is_some() {}
+        running.spawn(task);
+    }
+}
 
 /// The connections to one receiver.
 pub(crate) struct Client {
@@ -103,6 +129,7 @@ impl Client {
         let pool = self.pool().clone();
         let exchange = async {
             let response = pool
+                .client
                 .request(request.map(Full::new))
                 .await
                 .map_err(|error| Failure {
@@ -138,7 +165,9 @@ impl Client {
             Err(_) => {
                 // The connection may be dead without knowing it, and HTTP/2 would use it
                 // for the next request too.
-                *self.pool() = self::pool(self.connector.clone(), self.http2_only);
+                let fresh = self::pool(self.connector.clone(), self.http2_only);
+                let dead = std::mem::replace(&mut *self.pool(), fresh);
+                dead.tasks.running().abort_all();
                 Err(Failure {
                     sent: true,
                     why: format!("no answer within {:?}", self.timeout),
@@ -158,17 +187,21 @@ impl Client {
 
 #[cfg(feature = "grpc")]
 fn pool(connector: Connector, http2_only: bool) -> Pool {
-    HyperClient::builder(TokioExecutor::new())
+    let tasks = Tasks::default();
+    let client = HyperClient::builder(tasks.clone())
         .pool_timer(TokioTimer::new())
         .http2_only(http2_only)
-        .build(connector)
+        .build(connector);
+    Pool { client, tasks }
 }
 
 #[cfg(not(feature = "grpc"))]
 fn pool(connector: Connector, _http2_only: bool) -> Pool {
-    HyperClient::builder(TokioExecutor::new())
+    let tasks = Tasks::default();
+    let client = HyperClient::builder(tasks.clone())
         .pool_timer(TokioTimer::new())
-        .build(connector)
+        .build(connector);
+    Pool { client, tasks }
 }
 
 /// The innermost error: "connection refused" says more than "client error".

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::{PROTOCOLS, received_by};
 use crate::support::child::{Child, as_child, given};
 use crate::support::faulty::{Answer, Faulty};
+use crate::support::{PROTOCOLS, received_by};
 use throughline_receiver::Signal;
 use tonic::Code;
 
@@ -106,7 +106,10 @@ fn processor_time() -> Duration {
     // The name before it may have spaces.
     let (_, fields) = stat.rsplit_once(')').unwrap();
     let fields: Vec<&str> = fields.split_whitespace().collect();
-    let ticks: u64 = fields[11..13].iter().map(|it| it.parse::<u64>().unwrap()).sum();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|it| it.parse::<u64>().unwrap())
+        .sum();
     // A tick is a hundredth of a second on Linux.
     Duration::from_millis(10 * ticks)
 }

@@ -212,7 +212,11 @@ fn a_success_without_an_end_is_not_asked_for_again() {
     };
     for (protocol, report, receiver) in batch(test, 2, endless) {
         let books = Books::with(2, &[("rejected", 2)]);
-        assert_eq!((&report.traces, &report.logs), (&books, &books), "{protocol}");
+        assert_eq!(
+            (&report.traces, &report.logs),
+            (&books, &books),
+            "{protocol}"
+        );
         for signal in ITEMS {
             let tries = receiver.with(|record| record.of(signal).len());
             assert_eq!(tries, 1, "{protocol}, {signal}");
