@@ -86,11 +86,21 @@ pub(crate) struct Outcome {
 /// The part of the time that is kept for the steps to say that theirs is over.
 const RESERVE: Duration = Duration::from_millis(50);
 
+/// No wait is longer: whoever gives `Duration::MAX` means one without an end, and no clock
+/// can tell that time.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// When this time is over.
+pub(crate) fn deadline(timeout: Duration) -> Instant {
+    Instant::now() + timeout.min(LONGEST)
+}
+
 /// Runs the steps side by side under one deadline. One of the SDK's providers ignores its
 /// timeout, and one after another three hung ones take three times as long, so each gets a
 /// thread, and a thread that does not answer is left behind.
 pub(crate) fn in_parallel(steps: Vec<(&'static str, Step)>, timeout: Duration) -> Outcome {
-    let deadline = Instant::now() + timeout;
+    let timeout = timeout.min(LONGEST);
+    let deadline = deadline(timeout);
     let given = timeout - RESERVE.min(timeout / 4);
     let mut waiting = Vec::new();
     let mut done = Vec::new();

@@ -16,7 +16,7 @@ use crate::filter::FilterHandle;
 use crate::fork;
 use crate::sentry;
 use crate::settings::Setting;
-use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, in_parallel, on_signal};
+use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, deadline, in_parallel, on_signal};
 
 /// Telemetry that runs. Keep it until `main` returns, then shut it down; dropping it does
 /// the same within the default deadline (`THROUGHLINE_SHUTDOWN_MS`, 5000).
@@ -283,7 +283,7 @@ impl Pipelines {
         }
         if let Some(provider) = self.metrics.clone() {
             let step = move |left| {
-                let deadline = Instant::now() + left;
+                let deadline = deadline(left);
                 let result = match doing {
                     Doing::Flush => provider.force_flush(),
                     Doing::Shutdown => provider.shutdown_with_timeout(left),

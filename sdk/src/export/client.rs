@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::rt::Executor;
 use hyper_util::client::legacy::Client as HyperClient;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioTimer;
+use tokio::task::JoinSet;
 
 use super::connector::{Connector, connector};
 use super::destination::Destination;
@@ -19,7 +21,31 @@ use crate::settings::{OtlpSettings, Protocol, TlsSettings};
 /// Answers are acknowledgements; anything larger is not from a telemetry receiver.
 const MAX_ANSWER: usize = 4 << 20;
 
-type Pool = HyperClient<Connector, Full<Bytes>>;
+#[derive(Clone)]
+struct Pool {
+    client: HyperClient<Connector, Full<Bytes>>,
+    tasks: Tasks,
+}
+
+/// The tasks that drive the connections. One whose peer reads nothing is never done with
+/// what it has to write, and would hold the socket and the whole request for as long as the
+/// peer likes.
+#[derive(Clone, Default)]
+struct Tasks(Arc<Mutex<JoinSet<()>>>);
+
+impl Tasks {
+    fn running(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        let mut running = self.running();
+        while running.try_join_next().is_some() {}
+        running.spawn(task);
+    }
+}
 
 /// The connections to one receiver.
 pub(crate) struct Client {
@@ -40,6 +66,8 @@ pub(crate) struct Reply {
     /// What gRPC says at the end.
     #[cfg_attr(not(feature = "grpc"), expect(dead_code))]
     pub(crate) trailers: HeaderMap,
+    /// There was more than [`MAX_ANSWER`]; body and trailers are left out.
+    pub(crate) too_long: bool,
 }
 
 /// Why there is no answer.
@@ -101,6 +129,7 @@ impl Client {
         let pool = self.pool().clone();
         let exchange = async {
             let response = pool
+                .client
                 .request(request.map(Full::new))
                 .await
                 .map_err(|error| Failure {
@@ -109,24 +138,36 @@ impl Client {
                 })?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER);
-            let collected = body.collect().await.map_err(|error| Failure {
-                sent: true,
-                why: root_cause(error.as_ref()),
-            })?;
-            let trailers = collected.trailers().cloned().unwrap_or_default();
-            Ok(Reply {
+            let mut reply = Reply {
                 status: parts.status,
                 headers: parts.headers,
-                body: collected.to_bytes(),
-                trailers,
-            })
+                body: Bytes::new(),
+                trailers: HeaderMap::new(),
+                too_long: false,
+            };
+            match body.collect().await {
+                Ok(collected) => {
+                    reply.trailers = collected.trailers().cloned().unwrap_or_default();
+                    reply.body = collected.to_bytes();
+                }
+                Err(error) if error.is::<LengthLimitError>() => reply.too_long = true,
+                Err(error) => {
+                    return Err(Failure {
+                        sent: true,
+                        why: root_cause(error.as_ref()),
+                    });
+                }
+            }
+            Ok(reply)
         };
         let result = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(result) => result,
             Err(_) => {
                 // The connection may be dead without knowing it, and HTTP/2 would use it
                 // for the next request too.
-                *self.pool() = self::pool(self.connector.clone(), self.http2_only);
+                let fresh = self::pool(self.connector.clone(), self.http2_only);
+                let dead = std::mem::replace(&mut *self.pool(), fresh);
+                dead.tasks.running().abort_all();
                 Err(Failure {
                     sent: true,
                     why: format!("no answer within {:?}", self.timeout),
@@ -146,17 +187,21 @@ impl Client {
 
 #[cfg(feature = "grpc")]
 fn pool(connector: Connector, http2_only: bool) -> Pool {
-    HyperClient::builder(TokioExecutor::new())
+    let tasks = Tasks::default();
+    let client = HyperClient::builder(tasks.clone())
         .pool_timer(TokioTimer::new())
         .http2_only(http2_only)
-        .build(connector)
+        .build(connector);
+    Pool { client, tasks }
 }
 
 #[cfg(not(feature = "grpc"))]
 fn pool(connector: Connector, _http2_only: bool) -> Pool {
-    HyperClient::builder(TokioExecutor::new())
+    let tasks = Tasks::default();
+    let client = HyperClient::builder(tasks.clone())
         .pool_timer(TokioTimer::new())
-        .build(connector)
+        .build(connector);
+    Pool { client, tasks }
 }
 
 /// The innermost error: "connection refused" says more than "client error".

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::diagnostics::{self, Level};
+use crate::limits;
 
 /// Who receives, and what went wrong last. Signals that go to one place share its name, so
 /// that one outage is one sentence.
@@ -19,6 +20,12 @@ pub(crate) struct Destination {
     last_error: Mutex<Option<String>>,
     /// Since the last success, so that a healthy one asks nobody.
     down: AtomicBool,
+}
+
+/// What a receiver says ends up in the service's own log, which is no place for a page.
+fn short(said: &str) -> &str {
+    const LONGEST: usize = 500;
+    limits::cut(said, LONGEST).unwrap_or(said)
 }
 
 impl Destination {
@@ -67,7 +74,7 @@ impl Destination {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        let reason = transport.as_deref().unwrap_or(reason);
+        let reason = short(transport.as_deref().unwrap_or(reason));
         let advice = if reason.to_ascii_lowercase().contains("certificate") {
             self.certificate_advice
         } else {
@@ -81,12 +88,20 @@ impl Destination {
         });
     }
 
+    /// The receiver took everything, and has something to say.
+    pub(super) fn warned(&self, why: &str) {
+        let topic = format!("warned {}", self.origin);
+        diagnostics::say_within_limits(&topic, Level::Warn, || {
+            format!("{} took everything, and warns: {}", self.origin, short(why))
+        });
+    }
+
     /// So many items are lost although the receiver was reached.
     pub(super) fn rejected(&self, items: usize, why: &str) {
         let why = if why.is_empty() {
             "it did not say why"
         } else {
-            why
+            short(why)
         };
         let topic = format!("rejected {}", self.origin);
         diagnostics::say_within_limits(&topic, Level::Error, || {

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::ledger::{DropReason, Ledger};
 use crate::fork;
 
-/// So many bytes are not left waiting for the delay either.
+/// So many bytes are not left waiting for the delay either, nor is half of what may wait.
 const LARGE: usize = 2 << 20;
 
 /// What one signal may hold, from the moment that an item comes until its fate is known.
@@ -93,6 +93,7 @@ pub(crate) struct Inlet<T> {
     /// A batch is full; nobody should wait for the delay.
     pub(super) full: Notify,
     batch: usize,
+    large: usize,
 }
 
 impl<T: Default> Inlet<T> {
@@ -106,6 +107,7 @@ impl<T: Default> Inlet<T> {
             ledger,
             full: Notify::new(),
             batch,
+            large: LARGE.min(capacity.bytes / 2),
         }
     }
 
@@ -134,8 +136,8 @@ impl<T: Default> Inlet<T> {
         staged.count += 1;
         staged.bytes += bytes;
         // Once a batch: waking a thread costs more than all the rest.
-        let full =
-            staged.count == self.batch || (staged.bytes >= LARGE && staged.bytes - bytes < LARGE);
+        let large = staged.bytes >= self.large && staged.bytes - bytes < self.large;
+        let full = staged.count == self.batch || large;
         drop(open);
         if full {
             self.full.notify_one();
@@ -158,6 +160,7 @@ impl<T: Default> Inlet<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
 
     fn inlet(bytes: usize, items: usize) -> Inlet<Vec<u8>> {
         Inlet::new(Capacity { bytes, items }, 2, Arc::new(Ledger::default()))
@@ -181,6 +184,22 @@ mod tests {
         }
         assert_eq!(dropped(&by_items), [(DropReason::QueueFull, 2)]);
         assert_eq!((by_items.held.bytes(), by_items.held.items()), (1, 1));
+    }
+
+    #[test]
+    fn half_of_what_may_wait_is_not_left_for_the_delay() {
+        let inlet = Inlet::new(
+            Capacity {
+                bytes: 100,
+                items: 100,
+            },
+            100,
+            Arc::new(Ledger::default()),
+        );
+        for (bytes, noticed) in [(49, false), (1, true), (1, false)] {
+            inlet.push(bytes, |staged: &mut Vec<u8>| staged.push(0));
+            assert_eq!(inlet.full.notified().now_or_never().is_some(), noticed);
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl Tries {
             };
             self.destination.failed(&why);
             let ending = self.ending.lasts();
-            let pause = after.unwrap_or_else(|| backoff.next(ending.is_some()));
+            let pause = backoff.pause(after, ending.is_some());
             let late = started.elapsed().saturating_add(pause) >= self.timeout;
             let nobody = ending.is_some_and(|lasts| lasts >= NEVER_REACHED)
                 && !self.reached.load(Ordering::Relaxed);
@@ -170,8 +170,10 @@ impl Tries {
 
     fn accepted(&self, points: u64, rejected: u64, why: &str) {
         self.destination.reached();
-        if rejected > 0 || !why.is_empty() {
+        if rejected > 0 {
             self.destination.rejected(rejected as usize, why);
+        } else if !why.is_empty() {
+            self.destination.warned(why);
         }
         self.ledger.delivered(points - rejected);
         self.ledger.dropped(DropReason::Rejected, rejected);

@@ -9,7 +9,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use opentelemetry::Context;
 use tokio::runtime::Handle;
@@ -25,10 +25,14 @@ use super::sender::{Books, Sender};
 use super::transport::Transport;
 use crate::fork;
 use crate::settings::BatchSettings;
+use crate::shutdown::deadline;
 
 /// The most that one request is to hold before compression, so that it passes receivers'
 /// usual limit of 4 MiB. A single item may be larger.
 const MAX_REQUEST: usize = 2 << 20;
+
+/// How often is looked where each item gives notice of itself.
+const UNHURRIED: Duration = Duration::from_secs(1);
 
 /// Makes one signal's items into what is sent. Runs on the export thread.
 pub(crate) trait Encode: Send + 'static {
@@ -83,7 +87,14 @@ impl<E: Encode> Pipeline<E> {
             bytes: settings.bytes,
             items: settings.queue,
         };
-        let inlet = Arc::new(Inlet::new(capacity, settings.batch, ledger));
+        // Without a delay each item is to be sent when it comes; a timer that is always over
+        // would keep the thread busy with looking for one.
+        let (delay, batch) = if settings.delay.is_zero() {
+            (UNHURRIED, 1)
+        } else {
+            (settings.delay, settings.batch)
+        };
+        let inlet = Arc::new(Inlet::new(capacity, batch, ledger));
         let queue = Arc::new(Queue::default());
         let sealer = Sealer {
             encode,
@@ -110,7 +121,7 @@ impl<E: Encode> Pipeline<E> {
             told: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
-        runtime.spawn(keep_sealing(Arc::downgrade(&pipeline), settings.delay));
+        runtime.spawn(keep_sealing(Arc::downgrade(&pipeline), delay));
         pipeline
     }
 
@@ -199,7 +210,7 @@ impl<E: Encode> Pipeline<E> {
         if fork::in_child() {
             return true;
         }
-        let deadline = Instant::now() + timeout;
+        let deadline = deadline(timeout);
         {
             let _quiet = Context::enter_telemetry_suppressed_scope();
             self.seal();
@@ -215,15 +226,16 @@ impl<E: Encode> Pipeline<E> {
         }
         if self.ended.swap(true, Ordering::SeqCst) {
             // Another thread is at it.
-            return self.queue.wait(Instant::now() + timeout);
+            return self.queue.wait(deadline(timeout));
         }
         self.inlet.close();
         self.queue.end();
         let in_time = self.flush(timeout);
-        let left = self.queue.close();
-        for (reason, items) in left.by_reason() {
-            self.inlet.ledger.dropped(reason, items as u64);
-        }
+        self.queue.close(|left| {
+            for (reason, items) in left.by_reason() {
+                self.inlet.ledger.dropped(reason, items as u64);
+            }
+        });
         let sender = self
             .sender
             .lock()
@@ -271,6 +283,7 @@ mod tests {
     use crate::export::runtime::ExportRuntime;
     use opentelemetry_sdk::Resource;
     use std::sync::atomic::AtomicUsize;
+    use std::time::Instant;
 
     /// Bytes, one of which nobody can encode.
     struct Fragile;
@@ -289,8 +302,16 @@ mod tests {
     }
 
     fn pipeline(runtime: &ExportRuntime, transport: Transport) -> Arc<Pipeline<Fragile>> {
+        sealing_after(Duration::from_secs(3600), runtime, transport)
+    }
+
+    fn sealing_after(
+        delay: Duration,
+        runtime: &ExportRuntime,
+        transport: Transport,
+    ) -> Arc<Pipeline<Fragile>> {
         let settings = BatchSettings {
-            delay: Duration::from_secs(3600),
+            delay,
             export_timeout: Duration::from_secs(1),
             queue: 100,
             batch: 100,
@@ -336,6 +357,43 @@ mod tests {
         assert_eq!((books.emitted, books.delivered), (5, 3));
         assert_eq!(books.dropped, [(DropReason::Panicked, 2)].into());
         assert_eq!(pipeline.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_receiver_that_wants_it_again_at_once_is_not_flooded() {
+        let runtime = ExportRuntime::start().unwrap();
+        let tries = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&tries);
+        let transport = Transport::scripted(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(Answer::Retry {
+                after: Some(Duration::ZERO),
+                why: "now".to_owned(),
+            })
+        });
+        let pipeline = pipeline(&runtime, transport);
+        push(&pipeline, &[1]);
+        assert!(!pipeline.shutdown(Duration::from_millis(500)));
+        let tries = tries.load(Ordering::SeqCst);
+        assert!((2..10).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn without_a_delay_each_item_is_sent_when_it_comes() {
+        let runtime = ExportRuntime::start().unwrap();
+        let pipeline = sealing_after(
+            Duration::ZERO,
+            &runtime,
+            Transport::scripted(|| Ok(accepted())),
+        );
+        let start = Instant::now();
+        for item in 1..=3 {
+            push(&pipeline, &[item]);
+            while pipeline.inlet().ledger.read().delivered < item.into() {
+                assert!(start.elapsed() < UNHURRIED / 2, "it waits for the timer");
+                std::thread::yield_now();
+            }
+        }
     }
 
     #[test]

@@ -205,19 +205,21 @@ impl Queue {
         self.state().ending.get_or_insert_with(Instant::now);
     }
 
-    /// Ends it. What is left has no fate; the sender's later words change nothing.
-    pub(super) fn close(&self) -> Left {
+    /// Ends it. What is left has no fate but the one that `count` gives it; the sender's
+    /// later words change nothing.
+    pub(super) fn close(&self, count: impl FnOnce(&Left)) {
         let mut state = self.state();
         state.closed = true;
         let waiting = std::mem::take(&mut state.waiting);
         let in_hand = state.in_hand.take();
+        // Before another thread that ends telemetry too can see the end, and read the books.
+        count(&Left {
+            waiting: waiting.iter().map(|batch| batch.items).sum(),
+            in_hand: in_hand.map(|in_hand| (in_hand.items, in_hand.sent)),
+        });
         drop(state);
         self.changed.notify_one();
         self.settled.notify_all();
-        Left {
-            waiting: waiting.iter().map(|batch| batch.items).sum(),
-            in_hand: in_hand.map(|in_hand| (in_hand.items, in_hand.sent)),
-        }
     }
 }
 
@@ -250,8 +252,11 @@ mod tests {
         assert_eq!(next(&queue).unwrap().items, 3);
         queue.sent(true);
         queue.account(1, || {});
-        let left = queue.close();
-        let reasons: Vec<_> = left.by_reason().collect();
+        let mut reasons = Vec::new();
+        queue.close(|left| {
+            reasons.extend(left.by_reason());
+            assert!(queue.state.try_lock().is_err(), "nobody sees the end yet");
+        });
         assert_eq!(
             reasons,
             [

@@ -181,8 +181,10 @@ impl Sender {
     fn accepted(&self, items: usize, rejected: u64, why: &str) {
         let rejected = rejected.min(items as u64);
         self.destination.reached();
-        if rejected > 0 || !why.is_empty() {
+        if rejected > 0 {
             self.destination.rejected(rejected as usize, why);
+        } else if !why.is_empty() {
+            self.destination.warned(why);
         }
         self.queue.account(items, || {
             let ledger = self.books.ledger();
@@ -196,7 +198,7 @@ impl Sender {
     async fn pause(&self, after: Option<Duration>, backoff: &mut Backoff) -> Result<(), Ended> {
         let started = Instant::now();
         let mut hurried = self.queue.is_hurried();
-        let mut wait = after.unwrap_or_else(|| backoff.next(hurried));
+        let mut wait = backoff.pause(after, hurried);
         loop {
             if self.queue.is_closed() {
                 return Err(Ended::Closed);

@@ -161,6 +161,19 @@ fn a_flush_delivers_while_the_service_goes_on() {
 }
 
 #[test]
+fn a_deadline_that_no_clock_can_tell_is_none() {
+    let test = "a_deadline_that_no_clock_can_tell_is_none";
+    arrives(test, || {
+        let telemetry = throughline::init("patient").unwrap();
+        emit();
+        telemetry.flush(Duration::MAX).unwrap();
+        let report = telemetry.shutdown_within(Duration::MAX);
+        assert!(report.is_lossless(), "{report}");
+        assert!(report.timed_out.is_empty(), "{report:?}");
+    });
+}
+
+#[test]
 fn a_second_init_is_a_typed_error_and_harms_nothing() {
     arrives("a_second_init_is_a_typed_error_and_harms_nothing", || {
         let telemetry = throughline::init("first").unwrap();

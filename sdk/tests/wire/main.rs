@@ -7,6 +7,7 @@ mod support;
 
 mod bursts;
 mod compression;
+mod connections;
 mod console;
 mod conventions;
 mod correlation;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::support::PROTOCOLS;
 use crate::support::child::{Child, as_child, given};
 use crate::support::faulty::{Answer, Faulty};
+use crate::support::{PROTOCOLS, received_by};
 use throughline_receiver::Signal;
 use tonic::Code;
 
@@ -97,4 +97,37 @@ fn an_idle_service_at_trace_level_says_nothing_of_its_telemetry() {
         let expected = if fault == "none" { 0..=0 } else { 1..=3 };
         assert!(expected.contains(&kinds.len()), "{case}: {kinds:#?}");
     }
+}
+
+/// What this process has had of the processors so far, all threads together.
+#[cfg(target_os = "linux")]
+fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    // The name before it may have spaces.
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks: u64 = fields[11..13]
+        .iter()
+        .map(|it| it.parse::<u64>().unwrap())
+        .sum();
+    // A tick is a hundredth of a second on Linux.
+    Duration::from_millis(10 * ticks)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_delay_an_idle_service_rests() {
+    let test = "without_a_delay_an_idle_service_rests";
+    let none = [
+        ("OTEL_BSP_SCHEDULE_DELAY", "0"),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "0"),
+    ];
+    received_by(test, PROTOCOLS[0], &none, || {
+        let telemetry = throughline::init("idle").unwrap();
+        let before = processor_time();
+        std::thread::sleep(Duration::from_secs(1));
+        let took = processor_time() - before;
+        assert!(took < Duration::from_millis(200), "{took:?}");
+        telemetry.shutdown();
+    });
 }

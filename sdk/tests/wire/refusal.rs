@@ -197,3 +197,50 @@ fn a_receiver_that_refuses_everything_costs_few_requests() {
         }
     }
 }
+
+fn long(bytes: usize) -> &'static str {
+    Box::leak("x".repeat(bytes).into_boxed_str())
+}
+
+#[test]
+fn a_success_without_an_end_is_not_asked_for_again() {
+    let test = "a_success_without_an_end_is_not_asked_for_again";
+    as_child(test, one_batch);
+    let endless = |_: &Arrival| Answer::Partial {
+        rejected: 0,
+        message: long(5 << 20),
+    };
+    for (protocol, report, receiver) in batch(test, 2, endless) {
+        let books = Books::with(2, &[("rejected", 2)]);
+        assert_eq!(
+            (&report.traces, &report.logs),
+            (&books, &books),
+            "{protocol}"
+        );
+        for signal in ITEMS {
+            let tries = receiver.with(|record| record.of(signal).len());
+            assert_eq!(tries, 1, "{protocol}, {signal}");
+        }
+    }
+}
+
+#[test]
+fn what_a_receiver_says_is_told_as_what_it_is_and_briefly() {
+    let test = "what_a_receiver_says_is_told_as_what_it_is_and_briefly";
+    as_child(test, one_batch);
+    for rejected in [0, 1] {
+        let receiver = Faulty::start();
+        receiver.answer_items(move |_| Answer::Partial {
+            rejected,
+            message: long(1 << 20),
+        });
+        let variables = [("ITEMS", "2"), ("THROUGHLINE_LOG_FORMAT", "off")];
+        let mut child = Child::start(test, &receiver.variables(PROTOCOLS[0], &variables));
+        child.report();
+        let ended = child.end();
+        let said = ended.outcome.diagnostics();
+        assert_eq!(said.len(), 1, "{}", said.len());
+        assert!(said[0].len() < 1_000, "{}", said[0].len());
+        assert_eq!(said[0].contains("lost"), rejected > 0, "{}", said[0]);
+    }
+}

@@ -94,6 +94,14 @@ pub(super) fn http(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Answ
     }
 }
 
+/// A success that is too long to be read. It would be no shorter the next time, and the
+/// receiver would have the items again and again.
+pub(super) fn too_long(status: StatusCode) -> Answer {
+    Answer::Refused {
+        why: format!("it answered {status} and went on for more than 4 MiB"),
+    }
+}
+
 /// The message of an error's body, which is a `google.rpc.Status`.
 fn said(headers: &HeaderMap, body: &[u8]) -> Option<String> {
     let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;

@@ -79,6 +79,9 @@ fn framed(body: &Bytes, packing: Packing) -> Bytes {
 }
 
 fn answer(reply: &Reply) -> Answer {
+    if reply.too_long && reply.status == StatusCode::OK {
+        return answer::too_long(reply.status);
+    }
     // Without a message the status comes with the first headers, else behind the message.
     let trailers = if reply.headers.contains_key(STATUS) {
         &reply.headers
@@ -124,6 +127,7 @@ mod tests {
             headers: headers.collect(),
             body: Bytes::new(),
             trailers: HeaderMap::new(),
+            too_long: false,
         }
     }
 

@@ -41,6 +41,9 @@ impl Http {
             request.headers_mut().insert(CONTENT_ENCODING, encoding);
         }
         let reply = self.client.send(request).await?;
+        if reply.too_long && reply.status.is_success() {
+            return Ok(answer::too_long(reply.status));
+        }
         Ok(answer::http(reply.status, &reply.headers, &reply.body))
     }
 }
