@@ -68,6 +68,8 @@ pub fn command(program: &str, run: &Run, servers: &Servers, options: Options) ->
     };
     let mut command = Command::new(path(program)?);
     command
+        // Whoever runs the tests may want backtraces of them, which is not what is compared.
+        .env("RUST_BACKTRACE", "0")
         .env("OTEL_SERVICE_NAME", &run.service)
         .env(
             "OTEL_RESOURCE_ATTRIBUTES",

@@ -17,7 +17,7 @@ use throughline_e2e::{
 
 /// What Prometheus makes of the names and units of what the specimen measures, and of what
 /// the SDK measures by itself.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 28] = [
     "process_cpu_time_seconds_total",
     "process_memory_usage_bytes",
     "process_memory_virtual_bytes",
@@ -38,7 +38,9 @@ const NAMES: [&str; 26] = [
     "specimen_wait_duration_seconds_sum",
     "target_info",
     "throughline_events_total",
+    "throughline_export_items_total",
     "throughline_metrics_overflow_total",
+    "throughline_queue_bytes",
     "tokio_global_queue_size",
     "tokio_task_count",
     "tokio_worker_busy_time_seconds_total",
@@ -149,13 +151,14 @@ async fn otlp_brings_what_the_endpoint_says(
     run: &Run,
     scraped: &[Sample],
 ) -> Result<()> {
-    let own = ["specimen_", "throughline_"];
+    // The books of the export change with each export.
+    let own = ["specimen_", "throughline_events_", "throughline_metrics_"];
     let scraped = scraped.iter().filter(|sample| {
         let name = &sample.labels["__name__"];
         own.iter().any(|prefix| name.starts_with(prefix))
     });
     let scraped = by_labels(scraped.cloned())?;
-    let query = selector(run, "(specimen|throughline)_.*");
+    let query = selector(run, "(specimen|throughline_(events|metrics))_.*");
     let ask = async || {
         let samples = servers.prometheus.query(&query).await?;
         samples.try_map(by_labels)

@@ -69,8 +69,8 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
     context.span().set_status(Status::error(record.message));
 }
 
-/// The frames of the service: without those of the panic's own machinery above them and of
-/// the thread's start below, which are the same in every panic.
+/// The frames of the service: without those of the panic's own machinery, or of the event's,
+/// above them and of the thread's start below, which are the same every time.
 pub(crate) fn trimmed(backtrace: &str) -> String {
     // A frame is a line with its number and a symbol, and perhaps one with its place.
     let is_frame = |line: &str| {
@@ -92,7 +92,13 @@ pub(crate) fn trimmed(backtrace: &str) -> String {
         .iter()
         .position(|frame| frame.contains("rust_begin_unwind"))
         // The next frame is the `core::panicking` function that was called.
-        .map_or(0, |unwind| unwind + 2);
+        .map(|unwind| unwind + 2)
+        // Or an event told of an error, and all before is how it came to be recorded.
+        .or_else(|| {
+            let told = |frame: &String| frame.contains("tracing_core::event::Event::");
+            frames.iter().rposition(told).map(|event| event + 1)
+        })
+        .unwrap_or(0);
     let end = frames
         .iter()
         .skip(start)
@@ -122,6 +128,8 @@ mod tests {
             trimmed(whole),
             "   3: shop::cart\n             at ./cart.rs:7:5\n   4: shop::main"
         );
+        let told = "   0: throughline::event::record::Exception::captured\n   1: tracing_core::event::Event::record\n   2: tracing_core::event::Event::dispatch\n             at ./event.rs:1:1\n   3: shop::refund\n   4: shop::main";
+        assert_eq!(trimmed(told), "   3: shop::refund\n   4: shop::main");
         assert_eq!(trimmed("disabled backtrace"), "disabled backtrace");
     }
 }
