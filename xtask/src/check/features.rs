@@ -40,8 +40,8 @@ fn test(set: &Features) -> Result<Tally> {
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_PROFILE_TEST_DEBUG", "none")
         .env("CARGO_PROFILE_DEV_DEBUG", "none")
-        // Wire-level tests wait more than they compute: two at a time, eight sets of them
-        // took three minutes of waiting.
+        // Wire-level tests wait more than they compute: two at a time, those of eight sets
+        // would wait for three minutes.
         .env("RUST_TEST_THREADS", "8");
     if *set != Features::Default {
         command.args(["--lib", "--tests"]);
