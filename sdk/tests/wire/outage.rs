@@ -136,9 +136,9 @@ fn no_caller_waits_for_a_receiver_that_hangs() {
         let report = child.report();
         let emitted: i64 = child.hear("emitted").parse().unwrap();
         child.end();
-        // Each time is a span and a record in a debug build; whoever waits for a hung
-        // receiver waits for a second.
-        assert!(median < 500 && slow < 1_000, "{protocol}: {times} µs");
+        // Each time is a span and a record in a debug build. Whoever waits for a hung receiver
+        // waits for a second; whoever waits for a turn on a busy machine, some milliseconds.
+        assert!(median < 500 && slow < 50_000, "{protocol}: {times} µs");
         for (signal, books) in ITEMS.into_iter().zip([&report.traces, &report.logs]) {
             assert_eq!(books.delivered, emitted as u64, "{protocol}: {report:?}");
             let kept = receiver.kept(signal);

@@ -35,8 +35,14 @@ fn test(set: &Features) -> Result<Tally> {
         .args(["test", "--package=throughline", "--locked"])
         .arg("--no-fail-fast")
         .args(set.arguments())
-        // Each set is built once, so that keeping what the next build could use is a waste.
-        .env("CARGO_INCREMENTAL", "0");
+        // Each set is built once, so that keeping what the next build could use is a waste, and
+        // where a test fails the step before has told the line.
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_PROFILE_TEST_DEBUG", "none")
+        .env("CARGO_PROFILE_DEV_DEBUG", "none")
+        // Wire-level tests wait more than they compute: two at a time, those of eight sets
+        // would wait for three minutes.
+        .env("RUST_TEST_THREADS", "8");
     if *set != Features::Default {
         command.args(["--lib", "--tests"]);
     }
