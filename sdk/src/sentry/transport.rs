@@ -196,9 +196,15 @@ impl Sender {
         let request = self
             .request(envelope)
             .inspect_err(|_| lost(Reason::InternalError))?;
+        let answer = match self.client.send(request.clone()).await {
+            // Errors are rare, so that a server is often just leaving the connection that
+            // was kept for the next; by its id it knows one that it has after all.
+            Err(failure) if failure.cut => self.client.send(request).await,
+            answer => answer,
+        };
         let Reply {
             status, headers, ..
-        } = self.client.send(request).await.map_err(|failure| {
+        } = answer.map_err(|failure| {
             lost(Reason::NetworkError);
             failure.why
         })?;
