@@ -75,6 +75,9 @@ pub(crate) struct Reply {
 pub(crate) struct Failure {
     /// Whether the request may have arrived all the same.
     pub(crate) sent: bool,
+    /// Whether the connection ended first, as one does that the receiver has just left.
+    #[cfg_attr(not(feature = "sentry"), expect(dead_code))]
+    pub(crate) cut: bool,
     pub(crate) why: String,
 }
 
@@ -134,6 +137,7 @@ impl Client {
                 .await
                 .map_err(|error| Failure {
                     sent: !error.is_connect(),
+                    cut: !error.is_connect(),
                     why: root_cause(&error),
                 })?;
             let (parts, body) = response.into_parts();
@@ -154,6 +158,7 @@ impl Client {
                 Err(error) => {
                     return Err(Failure {
                         sent: true,
+                        cut: true,
                         why: root_cause(error.as_ref()),
                     });
                 }
@@ -170,6 +175,7 @@ impl Client {
                 dead.tasks.running().abort_all();
                 Err(Failure {
                     sent: true,
+                    cut: false,
                     why: format!("no answer within {:?}", self.timeout),
                 })
             }

@@ -40,8 +40,16 @@ impl Held {
 
     /// Takes room for one item, where there is any.
     fn take(&self, bytes: usize) -> bool {
-        if self.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > self.capacity.bytes {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        // Not added before it is known to fit: a large item that finds no room would take it
+        // from the small ones of other threads meanwhile.
+        let fits = |held: usize| {
+            let held = held.checked_add(bytes)?;
+            (held <= self.capacity.bytes).then_some(held)
+        };
+        let taken = self
+            .bytes
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        if taken.is_err() {
             return false;
         }
         if self.items.fetch_add(1, Ordering::Relaxed) >= self.capacity.items {
@@ -161,6 +169,7 @@ impl<T: Default> Inlet<T> {
 mod tests {
     use super::*;
     use futures::FutureExt;
+    use std::sync::atomic::AtomicBool;
 
     fn inlet(bytes: usize, items: usize) -> Inlet<Vec<u8>> {
         Inlet::new(Capacity { bytes, items }, 2, Arc::new(Ledger::default()))
@@ -200,6 +209,34 @@ mod tests {
             inlet.push(bytes, |staged: &mut Vec<u8>| staged.push(0));
             assert_eq!(inlet.full.notified().now_or_never().is_some(), noticed);
         }
+    }
+
+    #[test]
+    fn what_finds_no_room_takes_none_from_others() {
+        let held = Held::new(Capacity {
+            bytes: 100,
+            items: 10,
+        });
+        assert!(held.take(50));
+        let done = AtomicBool::new(false);
+        let found = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    held.take(60);
+                }
+            });
+            let found = (0..1_000_000).filter(|_| {
+                let taken = held.take(1);
+                if taken {
+                    held.give_back(1, 1);
+                }
+                taken
+            });
+            let found = found.count();
+            done.store(true, Ordering::Relaxed);
+            found
+        });
+        assert_eq!(found, 1_000_000);
     }
 
     #[test]

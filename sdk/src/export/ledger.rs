@@ -169,6 +169,7 @@ impl Ledgers {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn the_books_balance_whatever_happened() {
@@ -187,18 +188,23 @@ mod tests {
     fn the_books_balance_for_who_reads_them_while_others_go_on() {
         let ledger = Ledger::default();
         let balance = |it: Delivery| assert_eq!(it.emitted, it.delivered + it.dropped_total());
+        let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let late = || {
-                for _ in 0..200_000 {
+            let emitting = || {
+                while !done.load(Ordering::Relaxed) {
                     ledger.emitted(2);
                     ledger.dropped(DropReason::AfterShutdown, 1);
                     ledger.delivered(1);
                 }
             };
-            let emitting = [scope.spawn(late), scope.spawn(late)];
-            while !emitting.iter().all(|it| it.is_finished()) {
-                balance(ledger.close());
+            scope.spawn(emitting);
+            scope.spawn(emitting);
+            while ledger.read().emitted == 0 {
+                std::thread::yield_now();
             }
+            let read: Vec<_> = (0..10_000).map(|_| ledger.close()).collect();
+            done.store(true, Ordering::Relaxed);
+            read.into_iter().for_each(balance);
         });
         balance(ledger.close());
     }

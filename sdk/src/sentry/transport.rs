@@ -1,9 +1,9 @@
 //! Envelopes on the export runtime. Sentry's own transports bring a second HTTP stack and
 //! run outside the suppression.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::io::{self, Write};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +22,8 @@ use crate::settings::SentrySettings;
 
 /// Errors are rare and large; a burst beyond this is counted as dropped.
 const QUEUE: usize = 256;
+/// As they are sent. One may be larger, with its attachments, where nothing else waits.
+const QUEUE_BYTES: usize = 8 << 20;
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(super) struct Transports {
@@ -62,7 +64,7 @@ impl Transports {
 impl TransportFactory for Transports {
     fn create_transport_with_options(&self, options: TransportOptions) -> Arc<dyn Transport> {
         let (queue, commands) = mpsc::unbounded_channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let waiting = Arc::new(Waiting::default());
         let sender = Sender {
             client: Arc::clone(&self.client),
             destination: Arc::clone(&self.destination),
@@ -98,15 +100,64 @@ fn auth(dsn: &Dsn, user_agent: &str) -> HeaderValue {
 }
 
 enum Command {
-    Send(Box<Envelope>),
+    /// With its bytes.
+    Send(Box<Envelope>, usize),
     Flush(SyncSender<()>),
+}
+
+/// Envelopes that wait or are being sent, and their bytes.
+#[derive(Debug, Default)]
+struct Waiting(Mutex<(usize, usize)>);
+
+impl Waiting {
+    fn held(&self) -> MutexGuard<'_, (usize, usize)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for one more of this size, which is then taken.
+    fn take(&self, size: usize) -> bool {
+        let mut held = self.held();
+        let (envelopes, bytes) = *held;
+        let room = envelopes == 0 || (envelopes < QUEUE && bytes + size <= QUEUE_BYTES);
+        if room {
+            *held = (envelopes + 1, bytes + size);
+        }
+        room
+    }
+
+    fn give_back(&self, size: usize) {
+        let mut held = self.held();
+        held.0 -= 1;
+        held.1 -= size;
+    }
+}
+
+/// What an envelope takes when it is sent, which is about what it takes while it waits.
+fn size(envelope: &Envelope) -> usize {
+    struct Count(usize);
+
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    // What cannot be written is found when it is sent.
+    let _ = envelope.to_writer(&mut count);
+    count.0
 }
 
 struct Queue {
     commands: mpsc::UnboundedSender<Command>,
-    /// Envelopes that wait or are being sent. The bound is kept here and not by the channel,
-    /// so that a full queue still takes a flush.
-    waiting: Arc<AtomicUsize>,
+    /// The bound is kept here and not by the channel, so that a full queue still takes a
+    /// flush.
+    waiting: Arc<Waiting>,
     ledger: Arc<Ledger>,
     lost: Recorder,
 }
@@ -115,16 +166,16 @@ impl Transport for Queue {
     fn send_envelope(&self, envelope: Envelope) {
         // What was ignored or not sampled never comes here: nobody meant to send it.
         self.ledger.emitted(1);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= QUEUE {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        let size = size(&envelope);
+        if !self.waiting.take(size) {
             self.ledger.dropped(DropReason::QueueFull, 1);
             self.lost.record_lost_data(&envelope, Reason::QueueOverflow);
         } else if self
             .commands
-            .send(Command::Send(Box::new(envelope)))
+            .send(Command::Send(Box::new(envelope), size))
             .is_err()
         {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.give_back(size);
             self.ledger.dropped(DropReason::QueueFull, 1);
         }
     }
@@ -138,7 +189,7 @@ impl Transport for Queue {
 struct Sender {
     client: Arc<Client>,
     destination: Arc<Destination>,
-    waiting: Arc<AtomicUsize>,
+    waiting: Arc<Waiting>,
     ledger: Arc<Ledger>,
     limits: RateLimits,
     /// Tells the server, with a later envelope, what did not reach it.
@@ -153,9 +204,9 @@ impl Sender {
     async fn run(mut self, mut commands: mpsc::UnboundedReceiver<Command>) {
         while let Some(command) = commands.recv().await {
             match command {
-                Command::Send(envelope) => {
+                Command::Send(envelope, size) => {
                     self.send(*envelope).await;
-                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    self.waiting.give_back(size);
                 }
                 Command::Flush(done) => {
                     // Whoever asked may have stopped waiting.
@@ -196,9 +247,15 @@ impl Sender {
         let request = self
             .request(envelope)
             .inspect_err(|_| lost(Reason::InternalError))?;
+        let answer = match self.client.send(request.clone()).await {
+            // Errors are rare, so that a server is often just leaving the connection that
+            // was kept for the next; by its id it knows one that it has after all.
+            Err(failure) if failure.cut => self.client.send(request).await,
+            answer => answer,
+        };
         let Reply {
             status, headers, ..
-        } = self.client.send(request).await.map_err(|failure| {
+        } = answer.map_err(|failure| {
             lost(Reason::NetworkError);
             failure.why
         })?;

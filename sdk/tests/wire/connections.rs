@@ -80,6 +80,45 @@ fn a_body_that_is_refused_before_it_is_read_is_not_sent_for_ever() {
 }
 
 #[test]
+fn an_error_report_on_a_connection_that_the_server_has_just_left_goes_by_another() {
+    let test = "an_error_report_on_a_connection_that_the_server_has_just_left_goes_by_another";
+    let body = || {
+        let telemetry = throughline::init("shop").unwrap();
+        for number in 0..4 {
+            tracing::error!(number, "it went wrong");
+        }
+        let report = telemetry.shutdown();
+        assert_eq!(
+            (report.errors.emitted, report.errors.delivered),
+            (4, 4),
+            "{report}"
+        );
+    };
+    if is_child(test) {
+        in_child(test, &[], body);
+    }
+    let (address, connections) = server(|_, mut stream| {
+        if take(&mut stream) {
+            stream
+                .get_mut()
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+                .unwrap();
+        }
+        // It closes when the next request is on its way.
+        head(&mut stream);
+    });
+    let dsn = format!("http://0123456789abcdef0123456789abcdef@{address}/7");
+    let variables = [
+        ("SENTRY_DSN", dsn.as_str()),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+    ];
+    in_child(test, &variables, body);
+    assert_eq!(connections.load(Ordering::SeqCst), 4);
+}
+
+#[test]
 fn a_server_of_the_first_http_is_understood() {
     let test = "a_server_of_the_first_http_is_understood";
     let body = || {

@@ -195,3 +195,35 @@ fn what_becomes_of_each_event_is_said_on_request() {
     // The client's own words.
     assert!(said.contains("[sentry] "), "{said}");
 }
+
+#[test]
+fn error_reports_that_wait_are_bounded_in_bytes_too() {
+    let test = "error_reports_that_wait_are_bounded_in_bytes_too";
+    let body = || {
+        let telemetry = throughline::init("shop").unwrap();
+        for number in 0..60 {
+            tracing::error!(number, text = "x".repeat(256 << 10), "large");
+        }
+        let report = telemetry.shutdown_within(std::time::Duration::from_millis(100));
+        let errors = report.errors;
+        assert_eq!((errors.emitted, errors.delivered), (60, 0), "{errors:?}");
+        // 8 MiB hold fewer than 32 of them.
+        let dropped = errors.dropped[&DropReason::QueueFull];
+        assert!((29..60).contains(&dropped), "{errors:?}");
+    };
+    if is_child(test) {
+        in_child(test, &[], body);
+    }
+    // Connections wait in the system's queue, and nobody takes them.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
+    let dsn = format!("http://0123456789abcdef0123456789abcdef@{address}/7");
+    let variables = [
+        ("SENTRY_DSN", dsn.as_str()),
+        ("OTEL_TRACES_EXPORTER", "none"),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_LOGS_EXPORTER", "none"),
+        ("THROUGHLINE_LOG_FORMAT", "off"),
+    ];
+    in_child(test, &variables, body);
+}

@@ -94,8 +94,14 @@ fn answer(reply: &Reply) -> Answer {
             .and_then(|value| value.to_str().ok())
             .unwrap_or_default()
     };
-    match text(STATUS).parse() {
-        Ok(code) => {
+    // A status that is no number is one that we do not know.
+    const UNKNOWN: u32 = 2;
+    let code = match text(STATUS) {
+        "" => None,
+        status => Some(status.parse().unwrap_or(UNKNOWN)),
+    };
+    match code {
+        Some(code) => {
             let message = percent_decode_str(text(MESSAGE)).decode_utf8_lossy();
             // With padding or without; details that cannot be read are none.
             let details = STANDARD_NO_PAD
@@ -105,11 +111,11 @@ fn answer(reply: &Reply) -> Answer {
             answer::grpc::answer(code, &message, &details, body)
         }
         // It broke off before it was done.
-        Err(_) if reply.status == StatusCode::OK => Answer::Retry {
+        None if reply.status == StatusCode::OK => Answer::Retry {
             after: None,
             why: "its answer ended without a gRPC status".to_owned(),
         },
-        Err(_) => answer::grpc::without_status(reply.status),
+        None => answer::grpc::without_status(reply.status),
     }
 }
 
@@ -137,6 +143,10 @@ mod tests {
         assert!(again(&answer(&reply(503, &[]))));
         assert!(again(&answer(&reply(200, &[]))), "it broke off");
         assert!(matches!(answer(&reply(404, &[])), Answer::Refused { .. }));
+        for unknown in ["99", "-1", "ok"] {
+            let told = answer(&reply(200, &[("grpc-status", unknown)]));
+            assert!(matches!(told, Answer::Refused { .. }), "{unknown}");
+        }
         let told = answer(&reply(
             200,
             &[("grpc-status", "3"), ("grpc-message", "bad%21%20100%")],
