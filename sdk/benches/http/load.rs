@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 const REQUEST: &[u8] = b"GET /hello/42 HTTP/1.1\r\n\
     host: bench\r\n\
@@ -44,6 +45,53 @@ impl Load {
                 answered(connection);
             }
         }
+    }
+
+    /// One request after the other at this rate, on one connection. Gives the time of each
+    /// in microseconds.
+    ///
+    /// A request that is late because the one before took long has waited since it was due.
+    /// One that is late because this thread woke late has not: that is no fault of the
+    /// server's.
+    pub(crate) fn steady(&mut self, rate: u32, length: Duration) -> Vec<f64> {
+        let connection = &mut self.connections[0];
+        let every = Duration::from_secs(1) / rate;
+        let start = Instant::now();
+        let mut times = Vec::new();
+        let mut due = start;
+        while due < start + length {
+            let early = due.saturating_duration_since(Instant::now());
+            let began = if early.is_zero() {
+                due
+            } else {
+                std::thread::sleep(early);
+                Instant::now()
+            };
+            connection.write_all(REQUEST).unwrap();
+            answered(connection);
+            times.push(began.elapsed().as_secs_f64() * 1e6);
+            due += every;
+        }
+        times
+    }
+
+    /// As many requests as the server answers, on all connections. Gives the time of each in
+    /// microseconds.
+    pub(crate) fn busy(&mut self, length: Duration) -> Vec<f64> {
+        let start = Instant::now();
+        let mut times = Vec::new();
+        while start.elapsed() < length {
+            let mut began = [start; CONNECTIONS];
+            for (connection, began) in self.connections.iter_mut().zip(&mut began) {
+                *began = Instant::now();
+                connection.write_all(REQUEST).unwrap();
+            }
+            for (connection, began) in self.connections.iter_mut().zip(began) {
+                answered(connection);
+                times.push(began.elapsed().as_secs_f64() * 1e6);
+            }
+        }
+        times
     }
 }
 

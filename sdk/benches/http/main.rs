@@ -6,14 +6,27 @@
 //! cargo bench -p throughline --bench http
 //! ```
 //!
+//! With `hung` it takes the latency of requests instead, while the receiver answers and while
+//! it hangs:
+//!
+//! ```text
+//! cargo bench -p throughline --bench http -- hung            # phases of 3 s
+//! cargo bench -p throughline --bench http -- hung 30 check   # of 30 s; fails above the target
+//! ```
+//!
 //! The servers stay on one core; the load and the receiver on another.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod hung;
 mod load;
+mod receiver;
 mod server;
 #[path = "../support/mod.rs"]
 mod support;
+
+use std::process::ExitCode;
+use std::time::Duration;
 
 use load::Load;
 use support::affinity::stay_on;
@@ -105,7 +118,7 @@ impl Variant {
     }
 }
 
-fn main() {
+fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| argument != "--bench")
@@ -114,8 +127,29 @@ fn main() {
     match arguments[..] {
         ["server", name] => server::be(Variant::named(name)),
         [] => compare(),
+        ["hung", ref how @ ..] => return hung(how),
         _ => panic!("unknown arguments {arguments:?}"),
     }
+    ExitCode::SUCCESS
+}
+
+/// A phase's length in seconds, and whether a missed target is a failure.
+fn hung(how: &[&str]) -> ExitCode {
+    let (check, how) = match how {
+        [how @ .., "check"] => (true, how),
+        _ => (false, how),
+    };
+    let phase = match how {
+        [] => Duration::from_secs(3),
+        [seconds] => Duration::from_secs_f64(seconds.parse().unwrap()),
+        _ => panic!("unknown arguments {how:?}"),
+    };
+    let reached = hung::compare(phase);
+    if check && !reached {
+        eprintln!("latency with a hung receiver is above the target");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }
 
 struct Measured {

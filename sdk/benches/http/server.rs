@@ -34,7 +34,7 @@ pub(crate) fn be(variant: &'static Variant) {
         .build()
         .unwrap();
     let _entered = runtime.enter();
-    let running = variant
+    let mut running = variant
         .side
         .map(|side| Running::start(side, Wiring::EVERYTHING, variant.name));
     let mut app = Router::new().route("/hello/{id}", get(hello));
@@ -59,6 +59,7 @@ pub(crate) fn be(variant: &'static Variant) {
             String::new()
         }
         "time" => process_time().to_string(),
+        "books" => running.take().expect("a side, and once").books(),
         _ => panic!("unknown order {order:?}"),
     });
 }

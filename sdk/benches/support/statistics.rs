@@ -10,3 +10,8 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
 pub fn ratio(of: &[f64], to: &[f64]) -> f64 {
     median(of.iter().zip(to).map(|(of, to)| of / to))
 }
+
+/// The value below which this share of the sorted values lies.
+pub fn share(sorted: &[f64], share: f64) -> f64 {
+    sorted[((sorted.len() - 1) as f64 * share) as usize]
+}
