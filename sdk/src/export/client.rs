@@ -142,19 +142,14 @@ impl Client {
                 })?;
             let (parts, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER);
-            let mut reply = Reply {
-                status: parts.status,
-                headers: parts.headers,
-                body: Bytes::new(),
-                trailers: HeaderMap::new(),
-                too_long: false,
-            };
-            match body.collect().await {
+            let (body, trailers, too_long) = match body.collect().await {
                 Ok(collected) => {
-                    reply.trailers = collected.trailers().cloned().unwrap_or_default();
-                    reply.body = collected.to_bytes();
+                    let trailers = collected.trailers().cloned().unwrap_or_default();
+                    (collected.to_bytes(), trailers, false)
                 }
-                Err(error) if error.is::<LengthLimitError>() => reply.too_long = true,
+                Err(error) if error.is::<LengthLimitError>() => {
+                    (Bytes::new(), HeaderMap::new(), true)
+                }
                 Err(error) => {
                     return Err(Failure {
                         sent: true,
@@ -162,8 +157,14 @@ impl Client {
                         why: root_cause(error.as_ref()),
                     });
                 }
-            }
-            Ok(reply)
+            };
+            Ok(Reply {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+                trailers,
+                too_long,
+            })
         };
         let result = match tokio::time::timeout(self.timeout, exchange).await {
             Ok(result) => result,
