@@ -6,6 +6,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use super::client::CONNECT_TIMEOUT;
 use crate::settings::{Pem, TlsSettings, client_config};
 
 pub(super) type Connector = HttpsConnector<HttpConnector>;
@@ -29,13 +30,17 @@ pub(super) fn connector(
             .map_err(|error| error.to_string())?,
         _ => config.with_no_client_auth(),
     };
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    // Of several addresses one may swallow what it is sent; the next should have its turn.
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     let connector = HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http();
     Ok(match http2_only {
         #[cfg(feature = "grpc")]
-        true => connector.enable_http2().build(),
-        _ => connector.enable_http1().build(),
+        true => connector.enable_http2().wrap_connector(tcp),
+        _ => connector.enable_http1().wrap_connector(tcp),
     })
 }
 

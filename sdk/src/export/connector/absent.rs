@@ -3,6 +3,7 @@
 
 use hyper_util::client::legacy::connect::HttpConnector;
 
+use super::client::CONNECT_TIMEOUT;
 use crate::settings::TlsSettings;
 
 pub(super) type Connector = HttpConnector;
@@ -15,5 +16,7 @@ pub(super) fn connector(
     if secure {
         return Err("throughline was built without its feature `tls`".to_owned());
     }
-    Ok(HttpConnector::new())
+    let mut tcp = HttpConnector::new();
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    Ok(tcp)
 }
