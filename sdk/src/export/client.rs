@@ -21,6 +21,9 @@ use crate::settings::{OtlpSettings, Protocol, TlsSettings};
 /// Answers are acknowledgements; anything larger is not from a telemetry receiver.
 const MAX_ANSWER: usize = 4 << 20;
 
+/// For all addresses of a name together.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 #[derive(Clone)]
 struct Pool {
     client: HyperClient<Connector, Full<Bytes>>,

@@ -1,5 +1,6 @@
 //! A receiver that is away or hangs: what the service feels of it, and what it loses.
 
+use nix::sys::resource::{UsageWho, getrusage};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::sleep;
@@ -91,24 +92,36 @@ fn nothing_is_lost_while_nobody_listens_and_memory_stays_bounded() {
     }
 }
 
+/// How often this thread has given up its turn to wait for something.
+fn voluntary_waits() -> i64 {
+    getrusage(UsageWho::RUSAGE_THREAD)
+        .unwrap()
+        .voluntary_context_switches()
+}
+
 #[test]
 fn no_caller_waits_for_a_receiver_that_hangs() {
     let test = "no_caller_waits_for_a_receiver_that_hangs";
     as_child(test, || {
         let telemetry = throughline::init("unmoved").unwrap();
         let mut times = Vec::new();
+        let mut blocked = 0;
         let start = Instant::now();
         let mut item = 0;
         while start.elapsed() < Duration::from_secs(3) {
-            let began = Instant::now();
+            let (began, waits) = (Instant::now(), voluntary_waits());
             emit(item);
-            times.push(began.elapsed());
+            // Who was put aside for another thread's turn has not waited for anything.
+            let waited = voluntary_waits() > waits;
+            let took = began.elapsed();
+            blocked += usize::from(waited && took >= Duration::from_millis(1));
+            times.push(took);
             item += 1;
             sleep(Duration::from_millis(1));
         }
         times.sort();
-        let of = |share: usize| times[times.len() * share / 1000].as_micros();
-        say(&format!("times {} {}", of(500), of(990)));
+        let median = times[times.len() / 2].as_micros();
+        say(&format!("times {median} {blocked}"));
         listen("answers");
         telemetry.flush(Duration::from_secs(20)).unwrap();
         say_report(&telemetry.shutdown());
@@ -129,16 +142,19 @@ fn no_caller_waits_for_a_receiver_that_hangs() {
     });
     for (protocol, receiver, mut child) in running {
         let times = child.hear("times");
-        let (median, slow) = times.split_once(' ').unwrap();
-        let (median, slow): (u64, u64) = (median.parse().unwrap(), slow.parse().unwrap());
+        let (median, blocked) = times.split_once(' ').unwrap();
+        let (median, blocked): (u64, i64) = (median.parse().unwrap(), blocked.parse().unwrap());
         receiver.answer(|_| Answer::Accept);
         child.tell("answers");
         let report = child.report();
         let emitted: i64 = child.hear("emitted").parse().unwrap();
         child.end();
-        // Each time is a span and a record in a debug build. Whoever waits for a hung receiver
-        // waits for a second; whoever waits for a turn on a busy machine, some milliseconds.
-        assert!(median < 500 && slow < 50_000, "{protocol}: {times} µs");
+        // Each is a span and a record in a debug build. One in a thousand may find the lock
+        // with a thread that a busy machine has put aside.
+        assert!(
+            median < 500 && blocked * 1_000 <= emitted,
+            "{protocol}: {times} of {emitted}"
+        );
         for (signal, books) in ITEMS.into_iter().zip([&report.traces, &report.logs]) {
             assert_eq!(books.delivered, emitted as u64, "{protocol}: {report:?}");
             let kept = receiver.kept(signal);
