@@ -201,7 +201,7 @@ fn measurements() {
     for bytes in SIZES {
         histogram!("specimen.body.size").record(bytes);
     }
-    for session in 0..MAX_SERIES + OVERFLOWN {
-        counter!("specimen.sessions", "session" => session.to_string()).increment(1);
+    for shard in 0..MAX_SERIES + OVERFLOWN {
+        counter!("specimen.sessions", "shard" => shard.to_string()).increment(1);
     }
 }
