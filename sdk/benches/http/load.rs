@@ -77,7 +77,7 @@ impl Load {
 
     /// As many requests as the server answers, on all connections. Gives the time of each in
     /// microseconds.
-    pub(crate) fn busy(&mut self, length: Duration) -> Vec<f64> {
+    pub(crate) fn saturated(&mut self, length: Duration) -> Vec<f64> {
         let start = Instant::now();
         let mut times = Vec::new();
         while start.elapsed() < length {

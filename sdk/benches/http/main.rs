@@ -3,15 +3,15 @@
 //! figures.
 //!
 //! ```text
-//! cargo bench -p throughline --features grpc --bench http
+//! cargo bench -p throughline --bench http
 //! ```
 //!
 //! With `hung` it takes the latency of requests instead, while the receiver answers and while
 //! it hangs:
 //!
 //! ```text
-//! cargo bench -p throughline --bench http -- hung            # phases of 3 s
-//! cargo bench -p throughline --bench http -- hung 30 check   # of 30 s; fails above the target
+//! cargo bench -p throughline --bench http -- hung                   # phases of 3 s
+//! cargo bench -p throughline --bench http -- hung 30 steady check   # fails above the target
 //! ```
 //!
 //! The servers stay on one core; the load and the receiver on another.
@@ -28,6 +28,7 @@ mod support;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use hung::Pace;
 use load::Load;
 use support::affinity::stay_on;
 use support::collector::{Arrived, Collector};
@@ -143,24 +144,27 @@ fn main() -> ExitCode {
     match arguments[..] {
         ["server", name] => server::be(Variant::named(name)),
         [] => compare(),
-        ["hung", ref how @ ..] => return hung(how),
+        ["hung", ref words @ ..] => return hung(words),
         _ => panic!("unknown arguments {arguments:?}"),
     }
     ExitCode::SUCCESS
 }
 
-/// A phase's length in seconds, and whether a missed target is a failure.
-fn hung(how: &[&str]) -> ExitCode {
-    let (check, how) = match how {
-        [how @ .., "check"] => (true, how),
-        _ => (false, how),
-    };
-    let phase = match how {
-        [] => Duration::from_secs(3),
-        [seconds] => Duration::from_secs_f64(seconds.parse().unwrap()),
-        _ => panic!("unknown arguments {how:?}"),
-    };
-    let reached = hung::compare(phase);
+/// A phase's length in seconds, one pace instead of both, and whether a missed target is a
+/// failure; each may be left out.
+fn hung(words: &[&str]) -> ExitCode {
+    let mut phase = Duration::from_secs(3);
+    let mut paces = &Pace::BOTH[..];
+    let mut check = false;
+    for word in words {
+        match *word {
+            "steady" => paces = &[Pace::Steady],
+            "saturated" => paces = &[Pace::Saturated],
+            "check" => check = true,
+            seconds => phase = Duration::from_secs_f64(seconds.parse().unwrap()),
+        }
+    }
+    let reached = hung::compare(phase, paces);
     if check && !reached {
         eprintln!("latency with a hung receiver is above the target");
         return ExitCode::FAILURE;
