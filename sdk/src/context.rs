@@ -40,7 +40,8 @@ pub fn set_session(id: impl AsRef<str>) {
 
 /// The id of the request at hand: `request.id`.
 pub fn request_id() -> Option<String> {
-    let values = Correlation::current()?.values();
+    let values =
+        Context::map_current(|context| context.get::<Correlation>().map(Correlation::values))?;
     values[Promoted::Request as usize]
         .as_deref()
         .map(str::to_owned)
@@ -57,10 +58,10 @@ pub fn trace_id() -> Option<String> {
 
 fn set(which: Promoted, value: &str) {
     let value = redaction::known_value(PROMOTED[which as usize], value);
-    if let Some(correlation) = Correlation::current() {
-        correlation.set(which, &value);
-    }
     Context::map_current(|context| {
+        if let Some(correlation) = context.get::<Correlation>() {
+            correlation.set(which, &value);
+        }
         context
             .span()
             .set_attribute(KeyValue::new(PROMOTED[which as usize], value));

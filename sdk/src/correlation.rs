@@ -27,17 +27,18 @@ pub(crate) enum Promoted {
 /// The values of [`PROMOTED`], in that order.
 pub(crate) type Values = [Option<Arc<str>>; 3];
 
-/// The value in the `Context`.
-#[derive(Clone, Debug)]
-pub(crate) struct Correlation(Arc<Cell>);
-
+/// The value in the `Context`: the cell itself, as anything around it would be one more
+/// allocation a request. Who has to hold on to it keeps the context.
 #[derive(Debug, Default)]
-struct Cell {
+pub(crate) struct Correlation {
     values: Mutex<Values>,
+    /// Whether there is any value; most requests have none for most of their spans, and
+    /// nobody needs the lock to see that.
+    any: AtomicBool,
     #[cfg(feature = "sentry")]
     breadcrumbs: Mutex<breadcrumbs::Trail>,
-    /// The cell of the request that this subtree is a part of.
-    outer: Option<Correlation>,
+    /// The context that has the cell of the request that this subtree is a part of.
+    outer: Option<Context>,
     /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].
     owner_started: AtomicBool,
 }
@@ -49,29 +50,39 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Correlation {
     /// The cell of a request, or of any other local root.
     pub(crate) fn root() -> Self {
-        Self(Arc::new(Cell {
+        Self {
             // A root declares nothing, so its first span is stamped like any other.
             owner_started: AtomicBool::new(true),
-            ..Cell::default()
-        }))
+            ..Self::default()
+        }
     }
 
-    /// The cell of a subtree whose root declares promoted fields of its own.
-    pub(crate) fn subtree(outer: Option<Self>) -> Self {
-        Self(Arc::new(Cell {
-            outer,
-            ..Cell::default()
-        }))
+    /// The cell of a subtree whose root declares promoted fields of its own, in the context
+    /// of what is around it.
+    pub(crate) fn subtree(outer: Context) -> Self {
+        Self {
+            outer: Some(outer),
+            ..Self::default()
+        }
     }
 
-    pub(crate) fn current() -> Option<Self> {
-        Context::map_current(|context| context.get::<Self>().cloned())
+    fn outer(&self) -> Option<&Self> {
+        self.outer.as_ref()?.get()
+    }
+
+    /// What this cell itself has.
+    fn own(&self) -> Values {
+        if self.any.load(Ordering::Acquire) {
+            locked(&self.values).clone()
+        } else {
+            Values::default()
+        }
     }
 
     /// What is known here: the subtree's own values, and the request's for the others.
     pub(crate) fn values(&self) -> Values {
-        let mut values = locked(&self.0.values).clone();
-        if let Some(outer) = &self.0.outer
+        let mut values = self.own();
+        if let Some(outer) = self.outer()
             && values.iter().any(Option::is_none)
         {
             for (value, outer) in values.iter_mut().zip(outer.values()) {
@@ -86,14 +97,15 @@ impl Correlation {
     /// From now on, for the whole request: for this subtree and all that it lies in.
     pub(crate) fn set(&self, which: Promoted, value: &Arc<str>) {
         self.declare(which as usize, value);
-        if let Some(outer) = &self.0.outer {
+        if let Some(outer) = self.outer() {
             outer.set(which, value);
         }
     }
 
     /// For this subtree alone: what a span's own field says.
     pub(crate) fn declare(&self, index: usize, value: &Arc<str>) {
-        locked(&self.0.values)[index] = Some(Arc::clone(value));
+        locked(&self.values)[index] = Some(Arc::clone(value));
+        self.any.store(true, Ordering::Release);
     }
 
     /// The values to put on a span that starts. The span that declared a subtree's fields
@@ -101,8 +113,11 @@ impl Correlation {
     /// that asks gets only what it did not declare.
     pub(crate) fn stamp(&self) -> Values {
         let mut values = self.values();
-        if !self.0.owner_started.swap(true, Ordering::Relaxed) {
-            for (value, own) in values.iter_mut().zip(locked(&self.0.values).iter()) {
+        // Read before it is written: of a request's spans only the first changes it.
+        if !self.owner_started.load(Ordering::Relaxed)
+            && !self.owner_started.swap(true, Ordering::Relaxed)
+        {
+            for (value, own) in values.iter_mut().zip(self.own()) {
                 if own.is_some() {
                     *value = None;
                 }
@@ -116,15 +131,24 @@ impl Correlation {
 mod tests {
     use super::*;
 
+    fn within(correlation: Correlation) -> Context {
+        Context::new().with_value(correlation)
+    }
+
+    fn of(context: &Context) -> &Correlation {
+        context.get().unwrap()
+    }
+
     fn text(values: &Values) -> [Option<&str>; 3] {
         values.each_ref().map(|value| value.as_deref())
     }
 
     #[test]
     fn a_subtree_keeps_its_own_and_sees_the_requests() {
-        let request = Correlation::root();
+        let context = within(Correlation::root());
+        let request = of(&context);
         request.set(Promoted::Request, &Arc::from("r1"));
-        let subtree = Correlation::subtree(Some(request.clone()));
+        let subtree = Correlation::subtree(context.clone());
         subtree.declare(Promoted::User as usize, &Arc::from("inner"));
         assert_eq!(text(&subtree.values()), [Some("inner"), None, Some("r1")]);
         assert_eq!(text(&request.values()), [None, None, Some("r1")]);
@@ -134,10 +158,11 @@ mod tests {
 
     #[test]
     fn the_declaring_span_is_not_stamped_with_what_it_declares() {
-        let request = Correlation::root();
+        let context = within(Correlation::root());
+        let request = of(&context);
         request.set(Promoted::Request, &Arc::from("r1"));
         assert_eq!(text(&request.stamp()), [None, None, Some("r1")]);
-        let subtree = Correlation::subtree(Some(request));
+        let subtree = Correlation::subtree(context.clone());
         subtree.declare(Promoted::User as usize, &Arc::from("ada"));
         assert_eq!(text(&subtree.stamp()), [None, None, Some("r1")]);
         assert_eq!(text(&subtree.stamp()), [Some("ada"), None, Some("r1")]);

@@ -37,7 +37,7 @@ pub(crate) fn install_hook(sinks: &Arc<Sinks>) {
 fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
     let message = message(info).to_owned();
     let context = Context::current();
-    let correlation = context.get::<Correlation>().cloned();
+    let correlation = context.get::<Correlation>();
     let thread = std::thread::current();
     let mut record = Record {
         timestamp: SystemTime::now(),
@@ -51,10 +51,7 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
             .metadata()
             .map(tracing::Metadata::name),
         trace: trace_of(&context),
-        known: correlation
-            .as_ref()
-            .map(Correlation::values)
-            .unwrap_or_default(),
+        known: correlation.map(Correlation::values).unwrap_or_default(),
         correlation,
         message: message.clone(),
         fields: vec![(

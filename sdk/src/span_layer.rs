@@ -32,6 +32,9 @@ pub(crate) struct SpanLayer<S> {
 /// the ids that its records carry.
 struct Skipped(OtelContext);
 
+/// In the extensions of a span that declares promoted fields: the context with their cell.
+struct Declared(OtelContext);
+
 thread_local! {
     /// The skipped spans that this thread is in.
     static ENTERED: RefCell<Vec<(span::Id, ContextGuard)>> = const { RefCell::new(Vec::new()) };
@@ -127,21 +130,16 @@ where
                 Early::Skip(ids) => (context, skip) = (ids, true),
             }
         }
-        let declared = declares_promoted(metadata);
-        let outer = context.get::<Correlation>().cloned();
-        if declared || outer.is_none() {
-            let correlation = if declared {
-                Correlation::subtree(Some(outer.unwrap_or_else(Correlation::root)))
-            } else {
-                Correlation::root()
-            };
-            if declared {
-                attrs.record(&mut Declare(&correlation));
-                if let Some(span) = ctx.span(id) {
-                    span.extensions_mut().insert(correlation.clone());
-                }
-            }
+        if context.get::<Correlation>().is_none() {
+            (context, changed) = (context.with_value(Correlation::root()), true);
+        }
+        if declares_promoted(metadata) {
+            let correlation = Correlation::subtree(context.clone());
+            attrs.record(&mut Declare(&correlation));
             (context, changed) = (context.with_value(correlation), true);
+            if let Some(span) = ctx.span(id) {
+                span.extensions_mut().insert(Declared(context.clone()));
+            }
         }
         if skip {
             if let Some(span) = ctx.span(id) {
@@ -167,9 +165,9 @@ where
         if declares_promoted(metadata) {
             let declared = ctx
                 .span(id)
-                .and_then(|span| span.extensions().get::<Correlation>().cloned());
-            if let Some(correlation) = declared {
-                values.record(&mut Declare(&correlation));
+                .and_then(|span| span.extensions().get::<Declared>().map(|it| it.0.clone()));
+            if let Some(correlation) = declared.as_ref().and_then(OtelContext::get) {
+                values.record(&mut Declare(correlation));
             }
         }
         let visit = |visitor: &mut dyn Visit| values.record(visitor);

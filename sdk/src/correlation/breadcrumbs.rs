@@ -14,12 +14,12 @@ const MAX_BREADCRUMBS: usize = 100;
 
 impl Correlation {
     fn request(&self) -> &Self {
-        self.0.outer.as_ref().map_or(self, Self::request)
+        self.outer().map_or(self, Self::request)
     }
 
     /// Keeps a breadcrumb for the events of this request.
     pub(crate) fn leave(&self, breadcrumb: Breadcrumb) {
-        let mut trail = locked(&self.request().0.breadcrumbs);
+        let mut trail = locked(&self.request().breadcrumbs);
         if trail.len() == MAX_BREADCRUMBS {
             trail.pop_front();
         }
@@ -28,7 +28,7 @@ impl Correlation {
 
     /// This request's breadcrumbs, oldest first.
     pub(crate) fn trail(&self) -> Vec<Breadcrumb> {
-        locked(&self.request().0.breadcrumbs)
+        locked(&self.request().breadcrumbs)
             .iter()
             .cloned()
             .collect()
@@ -37,12 +37,15 @@ impl Correlation {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::Context;
+
     use super::*;
 
     #[test]
     fn breadcrumbs_are_the_requests_and_bounded() {
-        let request = Correlation::root();
-        let subtree = Correlation::subtree(Some(request.clone()));
+        let context = Context::new().with_value(Correlation::root());
+        let request: &Correlation = context.get().unwrap();
+        let subtree = Correlation::subtree(context.clone());
         for index in 0..=MAX_BREADCRUMBS {
             subtree.leave(Breadcrumb {
                 message: Some(index.to_string()),

@@ -156,8 +156,7 @@ where
             }
         }
         let context = self.context(event, &ctx);
-        let correlation: Option<Correlation> =
-            context.as_ref().and_then(|context| context.get().cloned());
+        let correlation: Option<&Correlation> = context.as_ref().and_then(OtelContext::get);
         let normalized = event.normalized_metadata();
         let metadata = normalized.as_ref().unwrap_or_else(|| event.metadata());
         let mut record = Record {
@@ -170,10 +169,7 @@ where
             line: metadata.line(),
             span: ctx.event_span(event).map(|span| span.name()),
             trace: context.as_ref().and_then(trace_of),
-            known: correlation
-                .as_ref()
-                .map(Correlation::values)
-                .unwrap_or_default(),
+            known: correlation.map(Correlation::values).unwrap_or_default(),
             correlation,
             message: String::new(),
             fields: Vec::new(),
@@ -187,7 +183,7 @@ where
         self.sinks
             .emit(&mut record, || Origin::of(ctx.event_scope(event)));
         if record.level == Level::ERROR
-            && let Some(context) = context
+            && let Some(context) = &context
         {
             let message = std::mem::take(&mut record.message);
             context.span().set_status(Status::error(message));

@@ -28,7 +28,7 @@ pub(crate) struct Record<'a> {
     pub(crate) trace: Option<SpanContext>,
     /// The request that it belongs to, which keeps breadcrumbs.
     #[cfg_attr(not(feature = "sentry"), allow(dead_code, reason = "for breadcrumbs"))]
-    pub(crate) correlation: Option<Correlation>,
+    pub(crate) correlation: Option<&'a Correlation>,
     /// What was known of the request at that moment, read once for all sinks.
     pub(crate) known: Values,
     pub(crate) message: String,

@@ -34,7 +34,7 @@ impl SentryErrors {
             self.capture(record, origin());
         }
         if record.level <= Level::INFO
-            && let Some(correlation) = &record.correlation
+            && let Some(correlation) = record.correlation
         {
             correlation.leave(breadcrumb(record));
         }
@@ -96,7 +96,7 @@ fn event(record: &Record<'_>) -> Event<'static> {
             event.tags.insert(name.to_owned(), value.to_string());
         }
     }
-    if let Some(correlation) = &record.correlation {
+    if let Some(correlation) = record.correlation {
         event.breadcrumbs = correlation.trail().into();
     }
     for (name, value) in &record.fields {
