@@ -96,25 +96,49 @@ pub(crate) fn push_json(out: &mut Vec<u8>, text: &str) {
 
 /// How many bytes from the start are printable ASCII without a quote or a backslash.
 fn plain_length(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let marked = unplain(*word);
+        if marked != 0 {
+            return at + marked.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    if at == bytes.len() {
+        return at;
+    }
+    // The rest in one look as well: the last eight bytes, most of them for a second time, or
+    // a text that is shorter than that with blanks behind it.
+    match bytes.last_chunk() {
+        Some(word) => match unplain(*word) {
+            0 => bytes.len(),
+            marked => bytes.len() - 8 + marked.trailing_zeros() as usize / 8,
+        },
+        None => {
+            let mut word = [b' '; 8];
+            for (place, byte) in word.iter_mut().zip(bytes) {
+                *place = *byte;
+            }
+            match unplain(word) {
+                0 => bytes.len(),
+                marked => marked.trailing_zeros() as usize / 8,
+            }
+        }
+    }
+}
+
+/// A mark in the high bit of each byte that is not plain. What follows such a byte may be
+/// marked as well, so only the lowest mark is to be believed.
+fn unplain(bytes: [u8; 8]) -> u64 {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
-    // The high bit of each byte that is zero; a byte above one that is may be marked as
-    // well, so only the lowest mark is to be believed.
-    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let is = |word: u64, byte: u8| zero(word ^ u64::from_ne_bytes([byte; 8]));
-    let mut words = bytes.chunks_exact(8);
-    let mut length = 0;
-    for chunk in &mut words {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        let found = control | (word & HIGH) | is(word, b'"') | is(word, b'\\') | is(word, 0x7f);
-        if found != 0 {
-            return length + found.trailing_zeros() as usize / 8;
-        }
-        length += 8;
-    }
-    let plain = |byte: &&u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    length + words.remainder().iter().take_while(plain).count()
+    let word = u64::from_le_bytes(bytes);
+    // A byte that is zero after the exclusive or gets its high bit by the borrow. One with
+    // the high bit already is marked for that alone, so nothing has to be masked out.
+    let is = |byte: u8| (word ^ u64::from_ne_bytes([byte; 8])).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * 0x20);
+    let delete = word.wrapping_add(ONES);
+    (word | control | delete | is(b'"') | is(b'\\')) & HIGH
 }
 
 #[cfg(test)]

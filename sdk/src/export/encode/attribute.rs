@@ -54,14 +54,19 @@ impl Scalar<'_> {
     /// A `KeyValue` as a field.
     pub(super) fn attribute(self, out: &mut Vec<u8>, field: u32, key: &str) {
         let value = self.any_value_len();
-        wire::header(
-            out,
-            field,
-            wire::bytes_len(key.len()) + wire::bytes_len(value),
-        );
-        wire::bytes_always(out, KEY, key.as_bytes());
-        wire::header(out, VALUE, value);
-        self.any_value(out);
+        let length = wire::bytes_len(key.len()) + wire::bytes_len(value);
+        wire::two_headers(out, (field, length), (KEY, key.len()));
+        out.extend_from_slice(key.as_bytes());
+        match self {
+            Self::Text(text) => {
+                wire::two_headers(out, (VALUE, value), (STRING, text.len()));
+                out.extend_from_slice(text.as_bytes());
+            }
+            _ => {
+                wire::header(out, VALUE, value);
+                self.any_value(out);
+            }
+        }
     }
 }
 

@@ -25,8 +25,9 @@ pub(crate) struct LogWriter<'a>(pub(crate) &'a mut Vec<u8>);
 
 impl LogWriter<'_> {
     pub(crate) fn time(&mut self, at: SystemTime) {
-        wire::fixed64(self.0, TIME, nanos(at));
-        wire::fixed64(self.0, OBSERVED_TIME, nanos(at));
+        let at = nanos(at);
+        wire::fixed64(self.0, TIME, at);
+        wire::fixed64(self.0, OBSERVED_TIME, at);
     }
 
     /// The number and the word, by

@@ -15,6 +15,7 @@ pub(super) const fn varint_len(value: u64) -> usize {
     bits.div_ceil(7)
 }
 
+#[inline]
 pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value as u8) | 0x80);
@@ -23,6 +24,7 @@ pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+#[inline]
 fn key(out: &mut Vec<u8>, field: u32, kind: u32) {
     varint(out, u64::from(field << 3 | kind));
 }
@@ -73,6 +75,19 @@ pub(super) fn bytes_always(out: &mut Vec<u8>, field: u32, value: &[u8]) {
 pub(super) fn header(out: &mut Vec<u8>, field: u32, length: usize) {
     key(out, field, BYTES);
     varint(out, length as u64);
+}
+
+/// The beginning of a message and that of the first field in it: the fields' numbers, below
+/// 16, and lengths. Nearly always four bytes, which are then written as one: a byte alone
+/// costs as much.
+pub(super) fn two_headers(out: &mut Vec<u8>, outer: (u32, usize), inner: (u32, usize)) {
+    if outer.1 < 0x80 && inner.1 < 0x80 {
+        let key = |field: u32| (field << 3 | BYTES) as u8;
+        out.extend_from_slice(&[key(outer.0), outer.1 as u8, key(inner.0), inner.1 as u8]);
+    } else {
+        header(out, outer.0, outer.1);
+        header(out, inner.0, inner.1);
+    }
 }
 
 /// What [`bytes_always`] takes for a field below 16.
