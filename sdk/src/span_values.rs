@@ -12,8 +12,9 @@ use std::ops::Range;
 use tracing::Value;
 use tracing::field::{Field, FieldSet, ValueSet, Visit};
 
-/// A span of more fields than this has its list of values allocated.
-const FEW: usize = 32;
+/// A span of more fields than this has its list of values allocated; with fewer the empty
+/// places cost as much as the values, and the conventions' server span has a dozen.
+const FEW: usize = 16;
 
 /// Values with more text than this in all give its storage back.
 const KEPT_BYTES: usize = 64 * 1024;
