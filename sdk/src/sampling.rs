@@ -130,8 +130,28 @@ pub(crate) enum Early {
 pub(crate) struct HeadSampler {
     sampler: Box<dyn ShouldSample>,
     ids: RandomIdGenerator,
-    /// Every root is kept, so there is no need to ask.
-    keeps_roots: bool,
+    roots: Roots,
+}
+
+/// Whether there is a need to ask about a local root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Roots {
+    AllKept,
+    NoneKept,
+    Asked,
+}
+
+impl Roots {
+    fn of(sampler: &Sampler) -> Self {
+        match sampler {
+            Sampler::AlwaysOn => Self::AllKept,
+            Sampler::AlwaysOff => Self::NoneKept,
+            // As the sampler itself reads them.
+            Sampler::TraceIdRatioBased(ratio) if *ratio >= 1.0 => Self::AllKept,
+            Sampler::TraceIdRatioBased(ratio) if *ratio <= 0.0 => Self::NoneKept,
+            _ => Self::Asked,
+        }
+    }
 }
 
 /// In the context of a local root that has been decided to be kept.
@@ -148,7 +168,7 @@ impl HeadSampler {
         Self {
             sampler,
             ids: RandomIdGenerator::default(),
-            keeps_roots: matches!(settings.root, Sampler::AlwaysOn),
+            roots: Roots::of(&settings.root),
         }
     }
 
@@ -169,17 +189,19 @@ impl HeadSampler {
                 Early::Skip(parent.clone())
             };
         }
-        if self.keeps_roots {
+        if self.roots == Roots::AllKept {
             return Early::Forward(None);
         }
         let trace_id = self.ids.new_trace_id();
-        let kind = SpanKind::Internal;
-        let decision = self
-            .sampler
-            .should_sample(Some(parent), trace_id, name, &kind, &[], &[])
-            .decision;
-        if decision == SamplingDecision::RecordAndSample {
-            return Early::Forward(Some(parent.with_value(Kept)));
+        if self.roots == Roots::Asked {
+            let kind = SpanKind::Internal;
+            let decision = self
+                .sampler
+                .should_sample(Some(parent), trace_id, name, &kind, &[], &[])
+                .decision;
+            if decision == SamplingDecision::RecordAndSample {
+                return Early::Forward(Some(parent.with_value(Kept)));
+            }
         }
         let ids = SpanContext::new(
             trace_id,
@@ -225,6 +247,16 @@ impl ShouldSample for Decided {
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn only_a_sampler_that_decides_by_the_trace_is_asked() {
+        let of_ratio = |ratio| Roots::of(&Sampler::TraceIdRatioBased(ratio));
+        assert_eq!(Roots::of(&Sampler::AlwaysOn), Roots::AllKept);
+        assert_eq!(Roots::of(&Sampler::AlwaysOff), Roots::NoneKept);
+        assert_eq!([1.0, 2.0].map(of_ratio), [Roots::AllKept; 2]);
+        assert_eq!([0.0, -1.0].map(of_ratio), [Roots::NoneKept; 2]);
+        assert_eq!([0.001, 0.999].map(of_ratio), [Roots::Asked; 2]);
+    }
 
     #[test]
     fn a_rate_limit_lets_through_its_rate_and_bursts_of_a_second() {

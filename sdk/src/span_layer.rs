@@ -7,6 +7,7 @@
 use std::any::TypeId;
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::{Context as OtelContext, ContextGuard};
 use opentelemetry_sdk::trace::SdkTracer;
@@ -26,6 +27,9 @@ pub(crate) struct SpanLayer<S> {
     /// `None` where the service brought a sampler of its own, which may want to see all of
     /// a span before it decides.
     head: Option<HeadSampler>,
+    /// Whether any span has been skipped so far. Where all are kept, which is the default,
+    /// nobody has to look for one.
+    skips: AtomicBool,
 }
 
 /// In the extensions of a span that nobody will keep: the context that it stands for, with
@@ -71,7 +75,21 @@ where
             .with_level(false)
             .with_target(false)
             .with_tracked_inactivity(false);
-        Self { inner, head }
+        Self {
+            inner,
+            head,
+            skips: AtomicBool::new(false),
+        }
+    }
+
+    /// The context of a skipped span; `None` for any other.
+    fn skipped(&self, ctx: &Context<'_, S>, id: &span::Id) -> Option<OtelContext> {
+        // Whoever has the span's id got it after its making, and with it what was stored.
+        if self.skips.load(Ordering::Relaxed) {
+            skipped_context(ctx, id)
+        } else {
+            None
+        }
     }
 
     fn forward_new(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
@@ -108,9 +126,7 @@ where
 
     fn on_new_span(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
         let metadata = attrs.metadata();
-        let skipped_parent = attrs
-            .parent()
-            .and_then(|parent| skipped_context(&ctx, parent));
+        let skipped_parent = attrs.parent().and_then(|parent| self.skipped(&ctx, parent));
         // With an explicit parent, or none on purpose, the inner layer takes that one's
         // context, cell included, and cannot be told another.
         if !attrs.is_contextual() && skipped_parent.is_none() {
@@ -120,9 +136,10 @@ where
         let mut changed = skipped_parent.is_some();
         let mut context = skipped_parent.unwrap_or_else(OtelContext::current);
         let mut skip = false;
+        let declares = Declares::of(metadata);
         if let Some(head) = &self.head
             && !context.is_telemetry_suppressed()
-            && metadata.fields().field("otel.kind").is_none()
+            && !declares.kind
         {
             match head.decide(&context, metadata.name()) {
                 Early::Forward(None) => {}
@@ -133,7 +150,7 @@ where
         if context.get::<Correlation>().is_none() {
             (context, changed) = (context.with_value(Correlation::root()), true);
         }
-        if declares_promoted(metadata) {
+        if declares.promoted {
             let correlation = Correlation::subtree(context.clone());
             attrs.record(&mut Declare(&correlation));
             (context, changed) = (context.with_value(correlation), true);
@@ -143,6 +160,10 @@ where
         }
         if skip {
             if let Some(span) = ctx.span(id) {
+                // Read first: a store takes the line from all other threads.
+                if !self.skips.load(Ordering::Relaxed) {
+                    self.skips.store(true, Ordering::Relaxed);
+                }
                 span.extensions_mut().insert(Skipped(context));
             }
             return;
@@ -162,7 +183,7 @@ where
         let Some(metadata) = ctx.metadata(id) else {
             return;
         };
-        if declares_promoted(metadata) {
+        if Declares::of(metadata).promoted {
             let declared = ctx
                 .span(id)
                 .and_then(|span| span.extensions().get::<Declared>().map(|it| it.0.clone()));
@@ -182,9 +203,7 @@ where
     }
 
     fn on_enter(&self, id: &span::Id, ctx: Context<'_, S>) {
-        if self.head.is_some()
-            && let Some(context) = skipped_context(&ctx, id)
-        {
+        if let Some(context) = self.skipped(&ctx, id) {
             let guard = context.attach();
             ENTERED.with_borrow_mut(|entered| entered.push((id.clone(), guard)));
             return;
@@ -194,13 +213,24 @@ where
 
     fn on_exit(&self, id: &span::Id, ctx: Context<'_, S>) {
         // Dropped outside of the borrow: leaving a context may run other code.
-        let left = self.head.as_ref().and_then(|_| leave(id));
+        let skips = self.skips.load(Ordering::Relaxed);
+        let left = skips.then(|| leave(id)).flatten();
         if left.is_none() {
             self.inner.on_exit(id, ctx);
         }
     }
 
     fn on_close(&self, id: span::Id, ctx: Context<'_, S>) {
+        if self.skips.load(Ordering::Relaxed)
+            && let Some(span) = ctx.span(&id)
+        {
+            // Dropped outside of the lock on the extensions: what is in a context may run
+            // any code when it ends.
+            let skipped = span.extensions_mut().remove::<Skipped>();
+            if skipped.is_some() {
+                return;
+            }
+        }
         self.inner.on_close(id, ctx);
     }
 
@@ -220,10 +250,27 @@ where
     }
 }
 
-fn declares_promoted(metadata: &Metadata<'_>) -> bool {
-    PROMOTED
-        .iter()
-        .any(|name| metadata.fields().field(*name).is_some())
+/// What a span's callsite has fields for.
+#[derive(Default)]
+struct Declares {
+    /// `otel.kind`
+    kind: bool,
+    /// One of [`PROMOTED`].
+    promoted: bool,
+}
+
+impl Declares {
+    /// In one pass: with a look-up for each name the span layer's part of a new span was
+    /// twice as long.
+    fn of(metadata: &Metadata<'_>) -> Self {
+        let mut declares = Self::default();
+        for field in metadata.fields() {
+            let name = field.name();
+            declares.kind |= name == "otel.kind";
+            declares.promoted |= PROMOTED.contains(&name);
+        }
+        declares
+    }
 }
 
 /// Takes the promoted fields out of a span's values.
