@@ -31,8 +31,10 @@ const REQUESTS: u64 = 1_500;
 pub(crate) struct Variant {
     name: &'static str,
     what: &'static str,
-    /// `None`: axum alone.
+    /// `None`: no telemetry runs.
     side: Option<Side>,
+    /// Whether requests go through the middleware, which belongs to no side.
+    middleware: bool,
     /// Every request is, or none.
     sampled: bool,
     /// Whether each request leaves a record.
@@ -41,11 +43,21 @@ pub(crate) struct Variant {
     target: Option<f64>,
 }
 
-const VARIANTS: [Variant; 5] = [
+const VARIANTS: [Variant; 6] = [
     Variant {
         name: "bare",
         what: "axum alone",
         side: None,
+        middleware: false,
+        sampled: false,
+        records: false,
+        target: None,
+    },
+    Variant {
+        name: "middleware",
+        what: "the middleware, no telemetry",
+        side: None,
+        middleware: true,
         sampled: false,
         records: false,
         target: None,
@@ -54,6 +66,7 @@ const VARIANTS: [Variant; 5] = [
         name: "ours",
         what: "ours, everything on",
         side: Some(Side::Ours),
+        middleware: true,
         sampled: true,
         records: true,
         target: Some(3.0),
@@ -62,6 +75,7 @@ const VARIANTS: [Variant; 5] = [
         name: "stock",
         what: "stock, everything on",
         side: Some(Side::Stock),
+        middleware: true,
         sampled: true,
         records: true,
         target: None,
@@ -70,6 +84,7 @@ const VARIANTS: [Variant; 5] = [
         name: "ours-quiet",
         what: "ours, ratio 0, no request logs",
         side: Some(Side::Ours),
+        middleware: true,
         sampled: false,
         records: false,
         target: Some(1.2),
@@ -78,6 +93,7 @@ const VARIANTS: [Variant; 5] = [
         name: "stock-quiet",
         what: "stock, ratio 0, no request logs",
         side: Some(Side::Stock),
+        middleware: true,
         sampled: false,
         records: false,
         target: None,
