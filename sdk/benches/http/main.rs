@@ -3,7 +3,7 @@
 //! figures.
 //!
 //! ```text
-//! cargo bench -p throughline --bench http
+//! cargo bench -p throughline --features grpc --bench http
 //! ```
 //!
 //! The servers stay on one core; the load and the receiver on another.
