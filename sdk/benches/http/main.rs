@@ -3,7 +3,7 @@
 //! figures.
 //!
 //! ```text
-//! cargo bench -p throughline --bench http
+//! cargo bench -p throughline --features grpc --bench http
 //! ```
 //!
 //! With `hung` it takes the latency of requests instead, while the receiver answers and while
