@@ -2,8 +2,8 @@
 //! against the stock crates wired by hand. `docs/performance.md` has the figures.
 //!
 //! ```text
-//! cargo bench -p throughline --bench hot_path                       # time and allocations
-//! cargo bench -p throughline --bench hot_path -- instructions       # by callgrind
+//! cargo bench -p throughline --features grpc --bench hot_path                       # time and allocations
+//! cargo bench -p throughline --features grpc --bench hot_path -- instructions       # by callgrind
 //! ```
 //!
 //! A case's name after either (`request`, `event`, `span`, `unsampled`, `metrics`) leaves

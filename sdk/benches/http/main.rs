@@ -3,15 +3,15 @@
 //! figures.
 //!
 //! ```text
-//! cargo bench -p throughline --bench http
+//! cargo bench -p throughline --features grpc --bench http
 //! ```
 //!
 //! With `hung` it takes the latency of requests instead, while the receiver answers and while
 //! it hangs:
 //!
 //! ```text
-//! cargo bench -p throughline --bench http -- hung                   # phases of 3 s
-//! cargo bench -p throughline --bench http -- hung 30 steady check   # fails above the target
+//! cargo bench -p throughline --features grpc --bench http -- hung                   # phases of 3 s
+//! cargo bench -p throughline --features grpc --bench http -- hung 30 steady check   # fails above the target
 //! ```
 //!
 //! The servers stay on one core; the load and the receiver on another.
