@@ -10,8 +10,8 @@
 //! it hangs:
 //!
 //! ```text
-//! cargo bench -p throughline --bench http -- hung                   # phases of 3 s
-//! cargo bench -p throughline --bench http -- hung 30 steady check   # fails above the target
+//! cargo bench -p throughline --features grpc --bench http -- hung                   # phases of 3 s
+//! cargo bench -p throughline --features grpc --bench http -- hung 30 steady check   # fails above the target
 //! ```
 //!
 //! The servers stay on one core; the load and the receiver on another.
