@@ -77,7 +77,7 @@ fn a_job_that_asked_for_it_is_ended_by_a_signal_without_a_loss() {
         }
     });
     for (signal, code) in [(Asked::SIGTERM, 143), (Asked::SIGINT, 130)] {
-        let (receiver, mut child) = start(test, PROTOCOLS[1], &[]);
+        let (receiver, mut child) = start(test, PROTOCOLS[0], &[]);
         child.hear("ready");
         kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
         let ended = child.ended();
