@@ -61,10 +61,8 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         ending: &ending,
         resource: &resource,
     };
-    let spans = settings.traces.as_ref().map(|otlp| {
-        let length = settings.limits.span_value_length;
-        outlet.spans(otlp, &settings.spans, &redactor, length)
-    });
+    let spans = settings.traces.as_ref();
+    let spans = spans.map(|otlp| outlet.spans(otlp, &settings.spans));
     let spans = spans.transpose()?;
     let records = settings.logs.as_ref();
     let records = records.map(|otlp| outlet.logs(otlp, &settings.records));
@@ -285,7 +283,8 @@ fn tracer_provider(
         .with_sampler(sampler)
         .with_span_limits(settings.limits.spans);
     if let Some(spans) = spans {
-        builder = builder.with_span_processor(SpanStage::new(spans));
+        let length = settings.limits.span_value_length;
+        builder = builder.with_span_processor(SpanStage::new(spans, redactor, length));
     }
     if settings.console.traces {
         let length = settings.limits.span_value_length;

@@ -152,6 +152,12 @@ impl<T: Default> Inlet<T> {
         }
     }
 
+    /// Counts an item that cannot even be left.
+    pub(crate) fn refuse(&self, reason: DropReason) {
+        self.ledger.emitted(1);
+        self.ledger.dropped(reason, 1);
+    }
+
     /// Takes what waits; `empty` is what takes its place.
     pub(super) fn swap(&self, empty: &mut Staged<T>) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);

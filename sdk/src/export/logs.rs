@@ -6,12 +6,12 @@ use super::encode::Items;
 use super::inlet::Inlet;
 use super::pipeline::{Encode, Pipeline};
 
-pub(crate) type LogPipeline = Pipeline<EncodeLogs>;
+pub(crate) type LogPipeline = Pipeline<Encoded>;
 
-/// Records come encoded; they are only put together.
-pub(crate) struct EncodeLogs;
+/// Items that come encoded, and are only put together.
+pub(crate) struct Encoded;
 
-impl Encode for EncodeLogs {
+impl Encode for Encoded {
     type Staged = Items;
 
     fn encode(&mut self, staged: &mut Items, items: &mut Items) {

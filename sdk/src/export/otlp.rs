@@ -10,14 +10,13 @@ use super::destination::Destination;
 use super::encode::Envelope;
 use super::ending::Ending;
 use super::ledger::Ledgers;
-use super::logs::{EncodeLogs, LogPipeline};
+use super::logs::{Encoded, LogPipeline};
 use super::metrics::MetricExporter;
 use super::pipeline::Pipeline;
 use super::runtime::ExportRuntime;
-use super::spans::{EncodeSpans, SpanPipeline};
+use super::spans::SpanPipeline;
 use super::transport::{Signal, Transport};
 use crate::InitError;
-use crate::redaction::Redactor;
 use crate::settings::{BatchSettings, OtlpSettings};
 
 /// What all signals leave by.
@@ -34,17 +33,11 @@ impl Outlet<'_> {
         &self,
         settings: &OtlpSettings,
         batch: &BatchSettings,
-        redactor: &Arc<Redactor>,
-        value_length: Option<usize>,
     ) -> Result<Arc<SpanPipeline>, InitError> {
         let destination = destination(settings);
         let transport = Transport::new(Signal::Traces, settings, &destination)?;
-        let encode = EncodeSpans {
-            redactor: Arc::clone(redactor),
-            value_length,
-        };
         Ok(Pipeline::start(
-            encode,
+            Encoded,
             Envelope::new(self.resource),
             batch,
             transport,
@@ -62,7 +55,7 @@ impl Outlet<'_> {
         let destination = destination(settings);
         let transport = Transport::new(Signal::Logs, settings, &destination)?;
         Ok(Pipeline::start(
-            EncodeLogs,
+            Encoded,
             Envelope::new(self.resource),
             batch,
             transport,

@@ -1,7 +1,8 @@
 //! The keys of callsites: the same few constants, asked about again with every event.
 //!
 //! A constant is known by its address, so the answer of the first time is kept by address,
-//! in a table of the thread's own that needs no lock.
+//! in a table of the thread's own that needs no lock. A span's attributes do not tell whether
+//! their keys are constants, so for those the key itself is kept.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -64,6 +65,66 @@ impl Redactor {
     }
 }
 
+/// Longer keys are rare, and are asked about each time.
+const LONGEST: usize = 40;
+
+#[derive(Clone, Copy)]
+struct KeptKey {
+    redactor: RedactorId,
+    length: usize,
+    bytes: [u8; LONGEST],
+    secret: bool,
+}
+
+const NO_KEY: KeptKey = KeptKey {
+    redactor: RedactorId(0),
+    length: 0,
+    bytes: [0; LONGEST],
+    secret: false,
+};
+
+thread_local! {
+    static KEYS: [Cell<KeptKey>; PLACES] = const { [const { Cell::new(NO_KEY) }; PLACES] };
+}
+
+impl Redactor {
+    /// [`Redactor::key`] for the key of an attribute, which is most often one that the thread
+    /// has asked about before.
+    pub(super) fn attribute_key(&self, key: &str) -> bool {
+        let length = key.len();
+        if length > LONGEST {
+            return self.key(key);
+        }
+        let mut bytes = [0; LONGEST];
+        bytes[..length].copy_from_slice(key.as_bytes());
+        let answer = KEYS.try_with(|keys| {
+            let place = &keys[place(&bytes)];
+            let kept = place.get();
+            if (kept.redactor, kept.length) == (self.id, length) && kept.bytes == bytes {
+                return kept.secret;
+            }
+            let secret = self.key(key);
+            place.set(KeptKey {
+                redactor: self.id,
+                length,
+                bytes,
+                secret,
+            });
+            secret
+        });
+        // The thread is ending.
+        answer.unwrap_or_else(|_| self.key(key))
+    }
+}
+
+fn place(bytes: &[u8; LONGEST]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mixed = words.iter().fold(0u64, |mixed, word| {
+        (mixed ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+    (mixed >> 32) as usize % PLACES
+}
+
 #[cfg(test)]
 mod tests {
     use crate::Redaction;
@@ -80,6 +141,21 @@ mod tests {
                 plain.callsite_key(&key[..10]),
                 "the same address, another key"
             );
+        }
+    }
+
+    #[test]
+    fn an_attribute_s_key_has_the_same_answer_each_time_whatever_was_asked_before() {
+        let plain = Redaction::default().redactor().unwrap();
+        let strict = Redaction::default().key("note").redactor().unwrap();
+        let long = format!("{}.password", "a".repeat(60));
+        for _ in 0..2 {
+            for number in 0..1_000 {
+                let key = format!("note.{number}");
+                assert!(!plain.attribute_key(&key) && strict.attribute_key("note"));
+                assert!(plain.attribute_key(&format!("{number}.password")));
+            }
+            assert!(plain.attribute_key(&long) && !plain.attribute_key(""));
         }
     }
 }

@@ -217,7 +217,7 @@ impl Redactor {
 
     /// Attributes of spans, their events and links, and of the resource.
     pub(crate) fn attribute(&self, attribute: &mut KeyValue) {
-        if self.key(attribute.key.as_str()) {
+        if self.attribute_key(attribute.key.as_str()) {
             // A truth value is no secret, and `has_password` says something worth knowing.
             if !matches!(
                 attribute.value,

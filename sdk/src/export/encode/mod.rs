@@ -20,10 +20,8 @@ pub(crate) use attribute::Scalar;
 pub(crate) use log::LogWriter;
 pub(crate) use request::{Envelope, Items, halves};
 
-impl Items {
-    pub(crate) fn span(&mut self, span: &SpanData) {
-        self.encode(&span.instrumentation_scope, |out| span::span(out, span));
-    }
+pub(crate) fn encode_span(span: &SpanData, out: &mut Vec<u8>) {
+    span::span(out, span);
 }
 
 fn nanos(time: SystemTime) -> u64 {

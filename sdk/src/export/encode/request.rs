@@ -105,23 +105,18 @@ impl Items {
         self.close(scope, item.len());
     }
 
-    /// An item that is encoded here.
-    pub(crate) fn encode(
-        &mut self,
-        scope: &InstrumentationScope,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
+    /// A span that is encoded already, of this scope.
+    pub(crate) fn add_span(&mut self, scope: &InstrumentationScope, span: &[u8]) {
         let is = |known: &Scope| matches!(&known.identity, Identity::Whole(it) if it == scope);
         let scope = self.scope_at(is, || Scope {
             identity: Identity::Whole(scope.clone()),
             fields: scope_fields(scope),
         });
-        let start = self.bytes.len();
-        write(&mut self.bytes);
-        self.close(scope, self.bytes.len() - start);
+        self.bytes.extend_from_slice(span);
+        self.close(scope, span.len());
     }
 
-    /// Takes back what an interrupted [`encode`](Self::encode) left behind.
+    /// Takes back what an interrupted encoding left behind.
     pub(crate) fn forget_unfinished(&mut self) {
         let finished = self.index.iter().map(|item| item.length as usize).sum();
         self.bytes.truncate(finished);

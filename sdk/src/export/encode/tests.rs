@@ -18,7 +18,7 @@ use proptest::option;
 use proptest::prelude::*;
 use prost::Message;
 
-use super::{Envelope, Items, LogWriter, Scalar, halves};
+use super::{Envelope, Items, LogWriter, Scalar, encode_span, halves};
 
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![Just(String::new()), "[a-z é\n]{1,8}", "x{120,300}"]
@@ -179,7 +179,9 @@ fn resource() -> impl Strategy<Value = Resource> {
 fn request(resource: &Resource, spans: &[SpanData]) -> Vec<u8> {
     let mut items = Items::default();
     for span in spans {
-        items.span(span);
+        let mut encoded = Vec::new();
+        encode_span(span, &mut encoded);
+        items.add_span(&span.instrumentation_scope, &encoded);
     }
     let mut all = Vec::new();
     items.requests(
