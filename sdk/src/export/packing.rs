@@ -4,10 +4,20 @@
 use std::io;
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 use std::io::Write;
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::settings::Compression;
+
+/// What gzip takes some 50 µs for.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+const PIECE: usize = 8 << 10;
+
+/// The longest that one batch lets others go first.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// How a batch's bytes are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,13 +73,13 @@ impl Packing {
             Self::Gzip => {
                 let level = flate2::Compression::fast();
                 let mut packed = flate2::write::GzEncoder::new(room(&plain), level);
-                packed.write_all(&plain)?;
+                in_pieces(&mut packed, &plain)?;
                 packed.finish()
             }
             #[cfg(feature = "zstd")]
             Self::Zstd => {
                 let mut packed = zstd::Encoder::new(room(&plain), 1)?;
-                packed.write_all(&plain)?;
+                in_pieces(&mut packed, &plain)?;
                 packed.finish()
             }
         }
@@ -91,6 +101,25 @@ impl Packing {
     }
 }
 
+/// Compresses for tens of microseconds at a time. Where a request shares the core, it would
+/// else wait for the whole batch: half a millisecond, while a receiver hangs and everything
+/// is compressed to wait.
+#[cfg(any(feature = "gzip", feature = "zstd"))]
+fn in_pieces(packed: &mut impl Write, plain: &[u8]) -> io::Result<()> {
+    let mut waited = Duration::ZERO;
+    for piece in plain.chunks(PIECE) {
+        packed.write_all(piece)?;
+        // Where the core is wanted all the time, giving it up at each piece would leave the
+        // export behind what it has to send.
+        if waited < PATIENCE {
+            let start = Instant::now();
+            std::thread::yield_now();
+            waited += start.elapsed();
+        }
+    }
+    Ok(())
+}
+
 #[cfg(any(feature = "gzip", feature = "zstd"))]
 fn room(plain: &[u8]) -> Vec<u8> {
     Vec::with_capacity(plain.len() / 4 + 64)
@@ -108,7 +137,8 @@ mod tests {
 
     #[test]
     fn what_is_packed_is_read_again() {
-        let plain: Vec<u8> = b"span ".repeat(1000);
+        // Several pieces, and a part of one.
+        let plain: Vec<u8> = b"span ".repeat(10_000);
         let kinds = [
             Packing::Plain,
             #[cfg(feature = "gzip")]
