@@ -1,7 +1,7 @@
 //! The way in: where a request leaves its spans and records, and goes on.
 //!
 //! What happens here is paid by the service's own threads, so it is a lock, a push and a
-//! few numbers. Everything else is done by the thread that exports.
+//! few numbers, for what has been encoded. All after it is done by the thread that exports.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,4 +1,4 @@
-//! Spans, on their way out: redacted by the thread that exports, not by the request.
+//! Spans, on their way out: redacted once, when they have ended.
 
 use std::borrow::Cow;
 
