@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::REPLACEMENT;
 use super::keys::Keys;
 
 /// How far a key is looked for, back from its separator, and ahead from a comma.
@@ -83,6 +84,10 @@ const LITERALS: [&str; 8] = [
 pub(super) fn around(bytes: &[u8], at: usize, keys: &Keys) -> Option<Range<usize>> {
     let key = key_before(bytes, at, keys)?;
     let name = std::str::from_utf8(&bytes[key.clone()]).ok()?;
+    if name.ends_with(REPLACEMENT) {
+        // It was a value before; what follows it has been looked at with it.
+        return None;
+    }
     let word = keys.matches(name)?;
     let element = bytes[at] == b'>';
     if element {
