@@ -34,6 +34,9 @@ pub(crate) use baggage::RedactedBaggage;
 /// What stands where a secret was.
 pub(crate) const REPLACEMENT: &str = "[redacted]";
 
+/// A text that is still not at rest after so many rounds was made for that.
+const MOST_ROUNDS: usize = 4;
+
 /// What counts as a secret beside what always does; given to
 /// [`Builder::redact`](crate::Builder::redact).
 ///
@@ -186,6 +189,21 @@ impl Redactor {
     /// # }
     /// ```
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let Cow::Owned(mut redacted) = self.once(text) else {
+            return Cow::Borrowed(text);
+        };
+        // What stood against a secret may be one itself now that it is free: a card's digits
+        // in front of a token were a part of a longer word. Only texts with secrets pay for it.
+        for _ in 0..MOST_ROUNDS {
+            match self.once(&redacted) {
+                Cow::Owned(again) if again != redacted => redacted = again,
+                _ => break,
+            }
+        }
+        Cow::Owned(redacted)
+    }
+
+    fn once<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut redacted = scan::redacted(text, &self.keys, &self.triggers);
         for pattern in &self.patterns {
             if let Cow::Owned(replaced) = pattern.replace_all(&redacted, NoExpand(REPLACEMENT)) {

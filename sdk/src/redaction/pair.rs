@@ -250,9 +250,12 @@ fn words(bytes: &[u8], start: usize, header: bool) -> Range<usize> {
         "apikey",
         "jwt",
     ];
-    let mut end = word(bytes, start);
-    if is_one_of(&SCHEMES, &bytes[start..end]) && bytes.get(end) == Some(&b' ') {
-        end = word(bytes, end + 1);
+    let mut last = start;
+    let mut end = word(bytes, last);
+    // `token Bearer x`: a scheme that is taken for the credential would bare the credential.
+    while is_one_of(&SCHEMES, &bytes[last..end]) && bytes.get(end) == Some(&b' ') {
+        last = end + 1;
+        end = word(bytes, last);
     }
     while header && bytes[end..].starts_with(b"; ") {
         let next = word(bytes, end + 2);
