@@ -24,7 +24,7 @@ use crate::redaction::{self, Redactor};
 use crate::resource;
 use crate::sampling::HeadSampler;
 use crate::settings::FILTER_ADDRESS;
-use crate::settings::{Env, LogFormat, Settings, Source, summary};
+use crate::settings::{self, Env, LogFormat, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
 use crate::trusted_parent::TrustedParent;
@@ -124,6 +124,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         &sinks,
         limit,
     )?;
+    settings::put_in_force(settings.work.clone());
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }

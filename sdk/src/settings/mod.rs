@@ -21,6 +21,7 @@ mod summary;
 #[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 mod tls;
 mod variables;
+mod work;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -45,6 +46,7 @@ pub(crate) use tls::TlsSettings;
 #[cfg(feature = "tls")]
 pub(crate) use tls::{Pem, client_config};
 pub use variables::{Support, VARIABLES, Variable};
+pub(crate) use work::{WorkSettings, in_force, put_in_force};
 
 use crate::InitError;
 use crate::diagnostics::Level;
@@ -95,6 +97,7 @@ pub(crate) struct Settings {
     pub(crate) filter_address: Option<SocketAddr>,
     /// Records a second of one callsite; `0` is no limit.
     pub(crate) burst_limit: u32,
+    pub(crate) work: WorkSettings,
     pub(crate) service_name: Option<String>,
     pub(crate) resource_attributes: Vec<(String, String)>,
     pub(crate) kubernetes: KubernetesSettings,
@@ -157,6 +160,7 @@ impl Settings {
             filter: env.get("RUST_LOG"),
             filter_address: filter_address::filter_address(env)?,
             burst_limit: burst_limit(env),
+            work: WorkSettings::read(env),
             service_name,
             resource_attributes,
             kubernetes: KubernetesSettings::read(env),

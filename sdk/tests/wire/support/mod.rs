@@ -10,6 +10,7 @@ pub mod intake;
 pub mod pki;
 pub mod readings;
 pub mod resident;
+pub mod semconv;
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
