@@ -16,8 +16,8 @@ use crate::builder::Builder;
 use crate::diagnostics::{self, Level};
 use crate::event::{BurstLimit, Console, EventLayer, OtlpLogs, Process, SentryErrors, Sinks};
 use crate::export::{
-    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, Ending, ExportRuntime, Ledgers, LogStage,
-    Outlet, Prepared, SpanPipeline, SpanStage, Waiting,
+    ConsoleMetrics, ConsoleProcessor, ConsoleSpans, Ending, ExportRuntime, Ledgers, Outlet,
+    Pipeline, Prepared, Readiness, Signal, SpanStage, Stage, Waiting,
 };
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{self, Redactor};
@@ -62,10 +62,10 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         resource: &resource,
     };
     let spans = settings.traces.as_ref();
-    let spans = spans.map(|otlp| outlet.spans(otlp, &settings.spans));
+    let spans = spans.map(|otlp| outlet.pipeline(Signal::Traces, otlp, &settings.spans));
     let spans = spans.transpose()?;
     let records = settings.logs.as_ref();
-    let records = records.map(|otlp| outlet.logs(otlp, &settings.records));
+    let records = records.map(|otlp| outlet.pipeline(Signal::Logs, otlp, &settings.records));
     let records = records.transpose()?;
     let exporter = settings.metrics.as_ref();
     let exporter = exporter.map(|otlp| outlet.metrics(otlp, settings.temporality));
@@ -102,7 +102,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         console: console(log_format, &resource),
         otlp: records
             .as_ref()
-            .map(|records| OtlpLogs::new(LogStage::new(records), settings.limits)),
+            .map(|records| OtlpLogs::new(Stage::new(records), settings.limits)),
         sentry: errors
             .clone()
             .map(|client| SentryErrors::new(client, builder.sentry_ignore)),
@@ -272,24 +272,26 @@ fn log_format(code: Option<LogFormat>, settings: &mut Settings) -> Option<LogFor
 fn tracer_provider(
     settings: &Settings,
     resource: &Resource,
-    spans: Option<&Arc<SpanPipeline>>,
+    spans: Option<&Arc<Pipeline>>,
     sampler: Box<dyn ShouldSample>,
     redactor: &Arc<Redactor>,
 ) -> Option<SdkTracerProvider> {
     if settings.disabled {
         return None;
     }
+    let readiness = Readiness {
+        redactor: Arc::clone(redactor),
+        value_length: settings.limits.span_value_length,
+    };
     let mut builder = SdkTracerProvider::builder()
         .with_resource(resource.clone())
         .with_sampler(sampler)
         .with_span_limits(settings.limits.spans);
     if let Some(spans) = spans {
-        let length = settings.limits.span_value_length;
-        builder = builder.with_span_processor(SpanStage::new(spans, redactor, length));
+        builder = builder.with_span_processor(SpanStage::new(spans, readiness.clone()));
     }
     if settings.console.traces {
-        let length = settings.limits.span_value_length;
-        let exporter = Prepared::new(ConsoleSpans, Arc::clone(redactor), length);
+        let exporter = Prepared::new(ConsoleSpans, readiness);
         let stamps = spans.is_none();
         builder = builder.with_span_processor(ConsoleProcessor::new(exporter, stamps));
     }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use crate::diagnostics::{self, Level};
 use crate::error::{FilterError, FlushError};
 use crate::event::BurstLimit;
-use crate::export::{Ending, ExportRuntime, Ledgers, LogPipeline, SpanPipeline};
+use crate::export::{Ending, ExportRuntime, Ledgers, Pipeline};
 use crate::filter::FilterHandle;
 use crate::fork;
 use crate::sentry;
@@ -46,9 +46,9 @@ const FORKED: &str = "this process was forked off the one that started telemetry
 #[derive(Debug)]
 pub(crate) struct Pipelines {
     pub(crate) tracers: Option<SdkTracerProvider>,
-    pub(crate) spans: Option<Arc<SpanPipeline>>,
+    pub(crate) spans: Option<Arc<Pipeline>>,
     pub(crate) metrics: Option<SdkMeterProvider>,
-    pub(crate) records: Option<Arc<LogPipeline>>,
+    pub(crate) records: Option<Arc<Pipeline>>,
     pub(crate) sentry: Option<Arc<sentry::Client>>,
     /// Tells what it suppressed before the records are sent.
     pub(crate) bursts: Option<Arc<BurstLimit>>,

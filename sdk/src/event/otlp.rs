@@ -5,43 +5,30 @@
 //! encoded, which costs more than the encoding, and holds it as a tree of small allocations
 //! while it waits.
 
-use std::cell::RefCell;
-
 use tracing::Level;
 
 use super::record::{Record, Value};
-use crate::export::{LogStage, LogWriter, Scalar};
+use crate::export::{LogWriter, Scalar, Stage};
 use crate::limits;
 use crate::settings::LimitSettings;
 
 #[derive(Debug)]
 pub(crate) struct OtlpLogs {
-    stage: LogStage,
+    stage: Stage,
     limits: LimitSettings,
 }
 
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// What a thread keeps of its buffer; a larger record's memory is given back.
-const KEEP: usize = 64 << 10;
-
 impl OtlpLogs {
-    pub(crate) fn new(stage: LogStage, limits: LimitSettings) -> Self {
+    pub(crate) fn new(stage: Stage, limits: LimitSettings) -> Self {
         Self { stage, limits }
     }
 
     pub(crate) fn emit(&self, record: &Record<'_>) {
-        BUFFER.with(|buffer| match buffer.try_borrow_mut() {
-            Ok(mut buffer) => {
-                self.encode(record, &mut buffer);
-                buffer.clear();
-                buffer.shrink_to(KEEP);
-            }
-            // A panic hook that runs while this thread was here.
-            Err(_) => self.encode(record, &mut Vec::new()),
-        });
+        self.stage.leave(
+            record,
+            |record, buffer| self.encode(record, buffer),
+            |record, items, encoded| items.add(record.target, encoded),
+        );
     }
 
     fn encode(&self, record: &Record<'_>, buffer: &mut Vec<u8>) {
@@ -57,7 +44,6 @@ impl OtlpLogs {
         if let Some(name) = record.name {
             log.event_name(name);
         }
-        self.stage.push(record.target, buffer);
     }
 
     fn attributes(&self, record: &Record<'_>, log: &mut LogWriter<'_>) {

@@ -79,7 +79,7 @@ impl Held {
     }
 }
 
-/// The items that wait to be encoded.
+/// The items that wait to be put into a request.
 #[derive(Debug, Default)]
 pub(super) struct Staged<T> {
     pub(super) items: T,

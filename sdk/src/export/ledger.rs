@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::transport::Signal;
+
 /// Why an item was not delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
@@ -155,6 +157,14 @@ pub(crate) struct Ledgers {
 }
 
 impl Ledgers {
+    pub(super) fn of(&self, signal: Signal) -> &Arc<Ledger> {
+        match signal {
+            Signal::Traces => &self.traces,
+            Signal::Metrics => &self.metrics,
+            Signal::Logs => &self.logs,
+        }
+    }
+
     /// The books by the attribute `signal` of `throughline.export.items`.
     pub(crate) fn by_signal(&self) -> [(&'static str, &Ledger); 4] {
         [

@@ -12,7 +12,6 @@ mod encode;
 mod ending;
 mod inlet;
 mod ledger;
-mod logs;
 mod metrics;
 mod otlp;
 mod packing;
@@ -22,6 +21,7 @@ mod queue;
 mod runtime;
 mod sender;
 mod spans;
+mod stage;
 mod transport;
 
 #[cfg(feature = "sentry")]
@@ -33,8 +33,10 @@ pub(crate) use encode::{LogWriter, Scalar};
 pub(crate) use ending::Ending;
 pub use ledger::{Delivery, DropReason};
 pub(crate) use ledger::{Ledger, Ledgers};
-pub(crate) use logs::{LogPipeline, LogStage};
 pub(crate) use otlp::{Outlet, Waiting};
+pub(crate) use pipeline::Pipeline;
 pub(crate) use prepared::Prepared;
 pub(crate) use runtime::ExportRuntime;
-pub(crate) use spans::{SpanPipeline, SpanStage, stamp};
+pub(crate) use spans::{Readiness, SpanStage, stamp};
+pub(crate) use stage::Stage;
+pub(crate) use transport::Signal;

@@ -10,11 +10,9 @@ use super::destination::Destination;
 use super::encode::Envelope;
 use super::ending::Ending;
 use super::ledger::Ledgers;
-use super::logs::{Encoded, LogPipeline};
 use super::metrics::MetricExporter;
 use super::pipeline::Pipeline;
 use super::runtime::ExportRuntime;
-use super::spans::SpanPipeline;
 use super::transport::{Signal, Transport};
 use crate::InitError;
 use crate::settings::{BatchSettings, OtlpSettings};
@@ -29,38 +27,21 @@ pub(crate) struct Outlet<'a> {
 }
 
 impl Outlet<'_> {
-    pub(crate) fn spans(
+    /// The way out of spans or of log records.
+    pub(crate) fn pipeline(
         &self,
+        signal: Signal,
         settings: &OtlpSettings,
         batch: &BatchSettings,
-    ) -> Result<Arc<SpanPipeline>, InitError> {
+    ) -> Result<Arc<Pipeline>, InitError> {
         let destination = destination(settings);
-        let transport = Transport::new(Signal::Traces, settings, &destination)?;
+        let transport = Transport::new(signal, settings, &destination)?;
         Ok(Pipeline::start(
-            Encoded,
             Envelope::new(self.resource),
             batch,
             transport,
             destination,
-            Arc::clone(&self.ledgers.traces),
-            self.runtime.handle(),
-        ))
-    }
-
-    pub(crate) fn logs(
-        &self,
-        settings: &OtlpSettings,
-        batch: &BatchSettings,
-    ) -> Result<Arc<LogPipeline>, InitError> {
-        let destination = destination(settings);
-        let transport = Transport::new(Signal::Logs, settings, &destination)?;
-        Ok(Pipeline::start(
-            Encoded,
-            Envelope::new(self.resource),
-            batch,
-            transport,
-            destination,
-            Arc::clone(&self.ledgers.logs),
+            Arc::clone(self.ledgers.of(signal)),
             self.runtime.handle(),
         ))
     }
@@ -87,8 +68,8 @@ impl Outlet<'_> {
 /// The pipelines, for who wants to know how much waits in them.
 #[derive(Clone, Debug)]
 pub(crate) struct Waiting {
-    pub(crate) spans: Option<Arc<SpanPipeline>>,
-    pub(crate) records: Option<Arc<LogPipeline>>,
+    pub(crate) spans: Option<Arc<Pipeline>>,
+    pub(crate) records: Option<Arc<Pipeline>>,
 }
 
 impl Waiting {

@@ -6,7 +6,6 @@
 //! the books could be made exact.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -34,19 +33,10 @@ const MAX_REQUEST: usize = 2 << 20;
 /// How often is looked where each item gives notice of itself.
 const UNHURRIED: Duration = Duration::from_secs(1);
 
-/// Makes one signal's items into what is sent. Runs on the export thread.
-pub(crate) trait Encode: Send + 'static {
-    type Staged: Default + fmt::Debug + Send + 'static;
-
-    /// Takes all that is staged into `items`. What cannot be encoded is left out, and counted
-    /// by its absence.
-    fn encode(&mut self, staged: &mut Self::Staged, items: &mut Items);
-}
-
-pub(crate) struct Pipeline<E: Encode> {
-    inlet: Arc<Inlet<E::Staged>>,
+pub(crate) struct Pipeline {
+    inlet: Arc<Inlet<Items>>,
     queue: Arc<Queue>,
-    sealer: Mutex<Sealer<E>>,
+    sealer: Mutex<Sealer>,
     destination: Arc<Destination>,
     sender: Mutex<Option<AbortHandle>>,
     /// What the operator has been told of so far.
@@ -54,10 +44,8 @@ pub(crate) struct Pipeline<E: Encode> {
     ended: AtomicBool,
 }
 
-struct Sealer<E: Encode> {
-    encode: E,
-    staged: Staged<E::Staged>,
-    items: Items,
+struct Sealer {
+    staged: Staged<Items>,
     envelope: Envelope,
     batch: usize,
     packing: Packing,
@@ -73,9 +61,8 @@ impl<T: fmt::Debug + Send + 'static> Books for Inlet<T> {
     }
 }
 
-impl<E: Encode> Pipeline<E> {
+impl Pipeline {
     pub(super) fn start(
-        encode: E,
         envelope: Envelope,
         settings: &BatchSettings,
         transport: Transport,
@@ -97,9 +84,7 @@ impl<E: Encode> Pipeline<E> {
         let inlet = Arc::new(Inlet::new(capacity, batch, ledger));
         let queue = Arc::new(Queue::default());
         let sealer = Sealer {
-            encode,
             staged: Staged::default(),
-            items: Items::default(),
             envelope,
             batch: settings.batch,
             packing: transport.packing(),
@@ -125,7 +110,7 @@ impl<E: Encode> Pipeline<E> {
         pipeline
     }
 
-    pub(super) fn inlet(&self) -> &Arc<Inlet<E::Staged>> {
+    pub(super) fn inlet(&self) -> &Arc<Inlet<Items>> {
         &self.inlet
     }
 
@@ -134,13 +119,11 @@ impl<E: Encode> Pipeline<E> {
         self.inlet.held.bytes()
     }
 
-    /// Encodes what has been staged so far and puts it into the queue.
+    /// Makes requests of what has been staged so far and puts them into the queue.
     fn seal(&self) {
         let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);
         let Sealer {
-            encode,
             staged,
-            items,
             envelope,
             batch,
             packing,
@@ -149,50 +132,44 @@ impl<E: Encode> Pipeline<E> {
         if staged.count == 0 {
             return;
         }
-        // A panic would be a mistake of ours, and must not be the end of the export, nor of
-        // the thread that flushes.
-        let encoded = catch_unwind(AssertUnwindSafe(|| {
-            encode.encode(&mut staged.items, items);
-        }));
-        if encoded.is_err() {
-            items.forget_unfinished();
-            staged.items = E::Staged::default();
-        }
         let mut sealed = 0;
-        items.requests(envelope, *batch, MAX_REQUEST, |plain, count| {
-            let packing = match *packing {
-                Packing::Plain if self.queue.is_backed_up() => Packing::SHELF,
-                packing => packing,
-            };
-            let (body, packing) = match packing.pack(plain) {
-                Ok(body) => (body, packing),
-                // A compressor that fails at writing to memory has none.
-                Err(_) => return,
-            };
-            let bytes = body.len();
-            // Before it can be sent and given back.
-            self.inlet.held.resize(0, bytes);
-            sealed += count;
-            let batch = Batch {
-                body,
-                packing,
-                items: count,
-            };
-            if !self.queue.put(batch) {
-                self.inlet.held.give_back(bytes, count);
-                self.inlet
-                    .ledger
-                    .dropped(DropReason::ShutdownTimeout, count as u64);
-            }
-        });
-        items.clear();
+        staged
+            .items
+            .requests(envelope, *batch, MAX_REQUEST, |plain, count| {
+                let packing = match *packing {
+                    Packing::Plain if self.queue.is_backed_up() => Packing::SHELF,
+                    packing => packing,
+                };
+                let (body, packing) = match packing.pack(plain) {
+                    Ok(body) => (body, packing),
+                    // A compressor that fails at writing to memory has none.
+                    Err(_) => return,
+                };
+                let bytes = body.len();
+                // Before it can be sent and given back.
+                self.inlet.held.resize(0, bytes);
+                sealed += count;
+                let batch = Batch {
+                    body,
+                    packing,
+                    items: count,
+                };
+                if !self.queue.put(batch) {
+                    self.inlet.held.give_back(bytes, count);
+                    self.inlet
+                        .ledger
+                        .dropped(DropReason::ShutdownTimeout, count as u64);
+                }
+            });
+        staged.items.clear();
         let lost = staged.count - sealed;
         self.inlet.held.give_back(staged.bytes, lost);
         (staged.bytes, staged.count) = (0, 0);
         if lost > 0 {
             self.inlet.ledger.dropped(DropReason::Panicked, lost as u64);
-            self.destination
-                .broken(&format!("{lost} items could not be encoded, and are lost"));
+            self.destination.broken(&format!(
+                "{lost} items could not be compressed, and are lost"
+            ));
         }
     }
 
@@ -248,7 +225,7 @@ impl<E: Encode> Pipeline<E> {
     }
 }
 
-impl<E: Encode> fmt::Debug for Pipeline<E> {
+impl fmt::Debug for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipeline")
             .field("held_bytes", &self.held_bytes())
@@ -258,7 +235,7 @@ impl<E: Encode> fmt::Debug for Pipeline<E> {
 }
 
 /// Seals when a batch is full, and at the latest after the delay.
-async fn keep_sealing<E: Encode>(pipeline: std::sync::Weak<Pipeline<E>>, delay: Duration) {
+async fn keep_sealing(pipeline: std::sync::Weak<Pipeline>, delay: Duration) {
     let Some(inlet) = pipeline.upgrade().map(|it| Arc::clone(&it.inlet)) else {
         return;
     };
@@ -281,27 +258,15 @@ mod tests {
     use super::*;
     use crate::export::answer::Answer;
     use crate::export::runtime::ExportRuntime;
+    use crate::export::stage::Stage;
     use opentelemetry_sdk::Resource;
     use std::sync::atomic::AtomicUsize;
     use std::time::Instant;
 
-    /// Bytes, one of which nobody can encode.
-    struct Fragile;
-
+    /// A byte that nobody can encode.
     const BROKEN: u8 = 0;
 
-    impl Encode for Fragile {
-        type Staged = Vec<u8>;
-
-        fn encode(&mut self, staged: &mut Vec<u8>, items: &mut Items) {
-            for byte in staged.drain(..) {
-                assert_ne!(byte, BROKEN, "as the test wants it");
-                items.add("test", &[byte]);
-            }
-        }
-    }
-
-    fn pipeline(runtime: &ExportRuntime, transport: Transport) -> Arc<Pipeline<Fragile>> {
+    fn pipeline(runtime: &ExportRuntime, transport: Transport) -> Arc<Pipeline> {
         sealing_after(Duration::from_secs(3600), runtime, transport)
     }
 
@@ -309,7 +274,7 @@ mod tests {
         delay: Duration,
         runtime: &ExportRuntime,
         transport: Transport,
-    ) -> Arc<Pipeline<Fragile>> {
+    ) -> Arc<Pipeline> {
         let settings = BatchSettings {
             delay,
             export_timeout: Duration::from_secs(1),
@@ -321,20 +286,20 @@ mod tests {
         let envelope = Envelope::new(&Resource::builder_empty().build());
         let ledger = Arc::new(Ledger::default());
         let handle = runtime.handle();
-        Pipeline::start(
-            Fragile,
-            envelope,
-            &settings,
-            transport,
-            destination,
-            ledger,
-            handle,
-        )
+        Pipeline::start(envelope, &settings, transport, destination, ledger, handle)
     }
 
-    fn push(pipeline: &Pipeline<Fragile>, bytes: &[u8]) {
+    fn push(pipeline: &Pipeline, bytes: &[u8]) {
+        let stage = Stage::new(pipeline);
         for byte in bytes {
-            pipeline.inlet().push(1, |staged| staged.push(*byte));
+            stage.leave(
+                *byte,
+                |byte, buffer| {
+                    assert_ne!(*byte, BROKEN, "as the test wants it");
+                    buffer.push(*byte);
+                },
+                |_, items, encoded| items.add("test", encoded),
+            );
         }
     }
 
@@ -346,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_panics_when_it_is_encoded_is_counted_and_the_next_batch_arrives() {
+    fn what_panics_when_it_is_encoded_is_counted_and_the_others_arrive() {
         let runtime = ExportRuntime::start().unwrap();
         let pipeline = pipeline(&runtime, Transport::scripted(|| Ok(accepted())));
         push(&pipeline, &[1, BROKEN, 2]);
@@ -354,8 +319,8 @@ mod tests {
         push(&pipeline, &[3, 4]);
         assert!(pipeline.shutdown(Duration::from_secs(10)));
         let books = pipeline.inlet().ledger.read();
-        assert_eq!((books.emitted, books.delivered), (5, 3));
-        assert_eq!(books.dropped, [(DropReason::Panicked, 2)].into());
+        assert_eq!((books.emitted, books.delivered), (5, 4));
+        assert_eq!(books.dropped, [(DropReason::Panicked, 1)].into());
         assert_eq!(pipeline.held_bytes(), 0);
     }
 

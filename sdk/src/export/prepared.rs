@@ -1,41 +1,30 @@
 //! Spans made ready for the console. What is sent is made ready where it is encoded (`spans`).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
-use crate::limits::cut_span;
-use crate::redaction::Redactor;
+use super::spans::Readiness;
 
 /// An exporter that is given no secret, and no value longer than the limit.
 #[derive(Debug)]
 pub(crate) struct Prepared<E> {
     inner: E,
-    redactor: Arc<Redactor>,
-    length: Option<usize>,
+    readiness: Readiness,
 }
 
 impl<E> Prepared<E> {
-    pub(crate) fn new(inner: E, redactor: Arc<Redactor>, length: Option<usize>) -> Self {
-        Self {
-            inner,
-            redactor,
-            length,
-        }
+    pub(crate) fn new(inner: E, readiness: Readiness) -> Self {
+        Self { inner, readiness }
     }
 }
 
 impl<E: SpanExporter> SpanExporter for Prepared<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         for span in &mut batch {
-            // In this order: half a secret is one that nobody recognises.
-            self.redactor.span(span);
-            if let Some(length) = self.length {
-                cut_span(span, length);
-            }
+            self.readiness.make_ready(span);
         }
         self.inner.export(batch).await
     }

@@ -1,8 +1,5 @@
 //! Spans, from the SDK's tracer to their pipeline.
 
-use std::cell::RefCell;
-use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,74 +9,50 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
-use super::encode::{Items, encode_span};
-use super::inlet::Inlet;
-use super::ledger::DropReason;
-use super::logs::Encoded;
+use super::encode::encode_span;
 use super::pipeline::Pipeline;
+use super::stage::Stage;
 use crate::correlation::{Correlation, PROMOTED};
 use crate::limits::cut_span;
 use crate::redaction::Redactor;
 
-pub(crate) type SpanPipeline = Pipeline<Encoded>;
-
-thread_local! {
-    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+/// What is done to a span before anybody outside sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Readiness {
+    pub(crate) redactor: Arc<Redactor>,
+    /// The longest value of an attribute.
+    pub(crate) value_length: Option<usize>,
 }
 
-/// What a thread keeps of its buffer; a larger span's memory is given back.
-const KEEP: usize = 64 << 10;
+impl Readiness {
+    pub(super) fn make_ready(&self, span: &mut SpanData) {
+        // In this order: half a secret is one that nobody recognises.
+        self.redactor.span(span);
+        if let Some(length) = self.value_length {
+            cut_span(span, length);
+        }
+    }
+}
 
 /// Redacts, encodes and stages each span that ends, in the thread that ends it.
 ///
 /// Left to the export thread, the span itself would have to go there: a kilobyte that is
 /// copied to another core, and a dozen allocations that are freed against the lock of the
 /// arena in which the service allocates. Its 477 bytes cost less.
+#[derive(Debug)]
 pub(crate) struct SpanStage {
-    pipeline: Arc<SpanPipeline>,
-    inlet: Arc<Inlet<Items>>,
-    redactor: Arc<Redactor>,
-    value_length: Option<usize>,
+    pipeline: Arc<Pipeline>,
+    stage: Stage,
+    readiness: Readiness,
 }
 
 impl SpanStage {
-    pub(crate) fn new(
-        pipeline: &Arc<SpanPipeline>,
-        redactor: &Arc<Redactor>,
-        value_length: Option<usize>,
-    ) -> Self {
+    pub(crate) fn new(pipeline: &Arc<Pipeline>, readiness: Readiness) -> Self {
         Self {
-            inlet: Arc::clone(pipeline.inlet()),
+            stage: Stage::new(pipeline),
             pipeline: Arc::clone(pipeline),
-            redactor: Arc::clone(redactor),
-            value_length,
+            readiness,
         }
-    }
-
-    fn stage(&self, span: &mut SpanData, buffer: &mut Vec<u8>) {
-        let encoded = catch_unwind(AssertUnwindSafe(|| {
-            // In this order: half a secret is one that nobody recognises.
-            self.redactor.span(span);
-            if let Some(length) = self.value_length {
-                cut_span(span, length);
-            }
-            encode_span(span, buffer);
-        }));
-        if encoded.is_err() {
-            self.inlet.refuse(DropReason::Panicked);
-            return;
-        }
-        // With its place in the index.
-        let weight = buffer.len() + 8;
-        let scope = &span.instrumentation_scope;
-        self.inlet
-            .push(weight, |staged| staged.add_span(scope, buffer));
-    }
-}
-
-impl fmt::Debug for SpanStage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SpanStage").field(&self.pipeline).finish()
     }
 }
 
@@ -88,24 +61,18 @@ impl SpanProcessor for SpanStage {
         stamp(span, context);
     }
 
-    fn on_end(&self, mut span: SpanData) {
+    fn on_end(&self, span: SpanData) {
         if !span.span_context.is_sampled() {
             return;
         }
-        let staged = BUFFER.try_with(|buffer| {
-            // Taken is it only by a span that ends while this thread is here.
-            let Ok(mut buffer) = buffer.try_borrow_mut() else {
-                return false;
-            };
-            self.stage(&mut span, &mut buffer);
-            buffer.clear();
-            buffer.shrink_to(KEEP);
-            true
-        });
-        // Without a buffer also at the end of a thread.
-        if !staged.unwrap_or(false) {
-            self.stage(&mut span, &mut Vec::new());
-        }
+        self.stage.leave(
+            span,
+            |span, buffer| {
+                self.readiness.make_ready(span);
+                encode_span(span, buffer);
+            },
+            |span, items, encoded| items.add_span(&span.instrumentation_scope, encoded),
+        );
     }
 
     /// Telemetry flushes through the pipeline; this is for who holds the provider.

@@ -116,17 +116,6 @@ impl Items {
         self.close(scope, span.len());
     }
 
-    /// Takes back what an interrupted encoding left behind.
-    pub(crate) fn forget_unfinished(&mut self) {
-        let finished = self.index.iter().map(|item| item.length as usize).sum();
-        self.bytes.truncate(finished);
-    }
-
-    #[cfg(test)]
-    pub(super) fn bytes_of_a_torn_item(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-    }
-
     fn close(&mut self, scope: u32, length: usize) {
         self.index.push(Item {
             scope,

@@ -260,19 +260,6 @@ fn what_is_too_much_for_one_request_makes_several() {
 }
 
 #[test]
-fn an_item_that_was_not_finished_leaves_nothing() {
-    let mut items = Items::default();
-    items.add("a", b"first");
-    items.bytes_of_a_torn_item(b"tor");
-    items.forget_unfinished();
-    items.add("a", b"second");
-    let mut lengths = Vec::new();
-    let envelope = Envelope::new(&Resource::builder_empty().build());
-    items.requests(&envelope, 1, 1, |body, _| lengths.push(body.len()));
-    assert_eq!(lengths[1] - lengths[0], 1);
-}
-
-#[test]
 fn a_record_is_read_as_it_was_written() {
     let mut record = Vec::new();
     let mut log = LogWriter(&mut record);
