@@ -1,6 +1,8 @@
 //! The handle of a running telemetry: what a service keeps until its `main` returns.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
@@ -235,6 +237,10 @@ fn drained(drained: bool) -> Ended {
     if drained { Ended::Done } else { Ended::Late }
 }
 
+/// How long metrics wait for the other signals, whose books they tell. A receiver that
+/// answers has taken them by then.
+const OTHERS_FIRST: Duration = Duration::from_millis(500);
+
 /// What is done to each signal.
 #[derive(Clone, Copy, PartialEq)]
 enum Doing {
@@ -266,9 +272,13 @@ impl Pipelines {
             }
         }
         let mut steps: Vec<(&'static str, Step)> = Vec::new();
+        // What became of the other signals is told by metrics, so they go last.
+        let (ends, others) = channel::<Infallible>();
         if let Some(tracers) = self.tracers.clone() {
             let spans = self.spans.clone();
+            let ends = ends.clone();
             let step = move |left| {
+                let _ends = ends;
                 let sent = spans.is_none_or(|spans| match doing {
                     Doing::Flush => spans.flush(left),
                     Doing::Shutdown => spans.shutdown(left),
@@ -282,8 +292,11 @@ impl Pipelines {
             steps.push(("traces", Box::new(step)));
         }
         if let Some(provider) = self.metrics.clone() {
-            let step = move |left| {
+            let step = move |left: Duration| {
                 let deadline = deadline(left);
+                // Nobody says anything: it ends when the last of them does.
+                let _ = others.recv_timeout(OTHERS_FIRST.min(left / 4));
+                let left = deadline.saturating_duration_since(Instant::now());
                 let result = match doing {
                     Doing::Flush => provider.force_flush(),
                     Doing::Shutdown => provider.shutdown_with_timeout(left),
@@ -293,7 +306,9 @@ impl Pipelines {
             steps.push(("metrics", Box::new(step)));
         }
         if let Some(records) = self.records.clone() {
+            let ends = ends.clone();
             let step = move |left| {
+                let _ends = ends;
                 drained(match doing {
                     Doing::Flush => records.flush(left),
                     Doing::Shutdown => records.shutdown(left),
@@ -303,6 +318,7 @@ impl Pipelines {
         }
         if let Some(client) = self.sentry.clone() {
             let step = move |left| {
+                let _ends = ends;
                 drained(match doing {
                     Doing::Flush => client.flush(Some(left)),
                     Doing::Shutdown => client.close(Some(left)),

@@ -333,6 +333,33 @@ fn told(receiver: &Faulty, signal: &str, outcome: &str, reason: Option<&str>) ->
 }
 
 #[test]
+fn the_last_metrics_tell_what_became_of_the_last_items() {
+    const EMITTED: u64 = 500;
+    let test = "the_last_metrics_tell_what_became_of_the_last_items";
+    as_child(test, || {
+        let telemetry = throughline::init("told").unwrap();
+        for item in 0..EMITTED as i64 {
+            emit(item);
+        }
+        say_report(&telemetry.shutdown());
+    });
+    for protocol in PROTOCOLS {
+        let receiver = Faulty::start();
+        // Metrics that do not wait for the others would be sent first.
+        receiver.answer_items(|_| Answer::Late(Duration::from_millis(100)));
+        let quiet = [("THROUGHLINE_LOG_FORMAT", "off")];
+        let mut child = Child::start(test, &receiver.variables(protocol, &quiet));
+        let report = child.report();
+        child.end();
+        for (signal, books) in [("traces", &report.traces), ("logs", &report.logs)] {
+            assert_eq!(books.delivered, EMITTED, "{protocol}, {signal}");
+            let told = told(&receiver, signal, "delivered", None);
+            assert_eq!(told, EMITTED, "{protocol}, {signal}");
+        }
+    }
+}
+
+#[test]
 fn what_is_beyond_the_memory_budget_is_counted_to_the_item() {
     const EMITTED: u64 = 6_000;
     let test = "what_is_beyond_the_memory_budget_is_counted_to_the_item";
@@ -345,8 +372,6 @@ fn what_is_beyond_the_memory_budget_is_counted_to_the_item() {
         }
         say("emitted");
         listen("back");
-        telemetry.flush(Duration::from_secs(20)).unwrap();
-        // The first may have read its own count before all was delivered.
         telemetry.flush(Duration::from_secs(20)).unwrap();
         say("flushed");
         listen("end");
@@ -366,16 +391,18 @@ fn what_is_beyond_the_memory_budget_is_counted_to_the_item() {
         receiver.open();
         child.tell("back");
         child.hear("flushed");
-        let told: Vec<_> = ["traces", "logs"]
-            .map(|signal| {
+        let told = || {
+            ["traces", "logs"].map(|signal| {
                 let delivered = told(&receiver, signal, "delivered", None);
                 let full = told(&receiver, signal, "dropped", Some("queue_full"));
                 (delivered, full)
             })
-            .into();
+        };
+        let flushed = told();
         child.tell("end");
         let report = child.report();
         child.end();
+        assert_eq!(told(), flushed, "{protocol}");
         for (index, books) in [&report.traces, &report.logs].into_iter().enumerate() {
             let signal = ITEMS[index];
             assert_eq!(books.emitted, EMITTED, "{protocol}, {signal}");
@@ -385,7 +412,11 @@ fn what_is_beyond_the_memory_budget_is_counted_to_the_item() {
                 full > 0 && books.dropped.len() == 1,
                 "{protocol}: {books:?}"
             );
-            assert_eq!(told[index], (books.delivered, full), "{protocol}, {signal}");
+            assert_eq!(
+                flushed[index],
+                (books.delivered, full),
+                "{protocol}, {signal}"
+            );
             let kept = receiver.kept(signal);
             assert_eq!(kept.len() as u64, books.delivered, "{protocol}, {signal}");
             assert!(
