@@ -54,6 +54,14 @@ pub(crate) fn live_filter(directives: &str) -> Result<(LiveFilter, FilterHandle)
 }
 
 fn parse(directives: &str) -> Result<EnvFilter, FilterError> {
+    // The parser of tracing-subscriber 0.3.23 cuts other text inside of a character, and
+    // panics; and this text also comes in by HTTP.
+    if let Some(other) = directives.chars().find(|c| !c.is_ascii()) {
+        return Err(FilterError {
+            directives: directives.to_owned(),
+            reason: format!("{other:?} is not ASCII"),
+        });
+    }
     EnvFilter::builder()
         .parse(directives)
         .map_err(|error| FilterError {
@@ -176,6 +184,14 @@ mod tests {
             let take = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
             (take(&self.events), take(&self.spans))
         }
+    }
+
+    #[test]
+    fn what_the_parser_would_panic_at_is_refused() {
+        let error = live_filter("my_crate[{name=\u{fffd}}]=debug")
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("is not ASCII"), "{error}");
     }
 
     #[test]

@@ -13,6 +13,9 @@ mod export;
 mod filter;
 mod filter_endpoint;
 mod fork;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http_server;
 mod limits;
 mod metrics;

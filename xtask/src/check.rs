@@ -14,6 +14,7 @@ use crate::images;
 mod advisories;
 mod e2e;
 mod features;
+mod fuzz;
 mod generated;
 mod rust;
 mod servers;
@@ -36,6 +37,8 @@ pub enum Step {
     Test,
     /// The SDK's lints and tests with no feature, each alone, and the default.
     Features,
+    /// Each parser of outside input under a coverage-guided fuzzer, for some seconds.
+    Fuzz,
     /// Generated files equal what their generators make.
     Generated,
     /// The images of the stack, which were being built meanwhile.
@@ -60,6 +63,7 @@ impl Step {
             Self::Package => "package of the SDK",
             Self::Test => "unit and wire-level tests",
             Self::Features => "sets of features",
+            Self::Fuzz => "fuzzing",
             Self::Generated => "generated files",
             Self::Images => "images",
             Self::Servers => "server configurations",
@@ -167,6 +171,7 @@ fn run_step(step: Step, engine: Option<&Engine>) -> Result<Tally> {
         Step::Package => rust::package(),
         Step::Test => rust::test(),
         Step::Features => features::check(),
+        Step::Fuzz => fuzz::check(),
         Step::Generated => Ok(generated::check()),
         Step::Images => engine().map(|_| Tally::passed()),
         Step::Servers => servers::check(engine()?),

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod engine;
 pub mod features;
+pub mod fuzz;
 pub mod images;
 pub mod stack;
 

@@ -1,13 +1,14 @@
 //! `cargo xtask`: developer commands of this workspace.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use xtask::check::{self, Step};
 use xtask::engine::{Engine, Kind};
 use xtask::stack::{Stack, Volumes};
-use xtask::{features, images};
+use xtask::{features, fuzz, images};
 
 /// Developer commands of this workspace.
 #[derive(Parser)]
@@ -36,6 +37,14 @@ enum Command {
         project: String,
         #[command(subcommand)]
         command: StackCommand,
+    },
+    /// Fuzz the parsers of outside input, guided by coverage.
+    Fuzz {
+        /// Only this target: a folder of fuzz/seeds.
+        target: Option<String>,
+        /// How long, for each target.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
     },
     /// Measure what each of the SDK's features costs, for the table in the README.
     Features,
@@ -102,6 +111,12 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             }
         }
         Command::Features => features::measure()?,
+        Command::Fuzz { target, seconds } => {
+            let runs = fuzz::run(target.as_deref(), Duration::from_secs(seconds))?;
+            if runs.iter().any(|run| run.inputs.is_err()) {
+                return Ok(ExitCode::FAILURE);
+            }
+        }
         Command::Test { only, skip_e2e } => {
             let all_passed = check::run(&check::Options {
                 only,

@@ -40,3 +40,31 @@ pub(crate) use runtime::ExportRuntime;
 pub(crate) use spans::{Readiness, SpanStage, stamp};
 pub(crate) use stage::Stage;
 pub(crate) use transport::Signal;
+
+/// What receivers say, by either protocol, and a request of theirs in halves.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_answers(
+    status: http::StatusCode,
+    headers: &http::HeaderMap,
+    code: u32,
+    details: &[u8],
+    body: &[u8],
+) {
+    let answers = [
+        answer::http(status, headers, body),
+        #[cfg(feature = "grpc")]
+        answer::grpc::answer(code, &String::from_utf8_lossy(details), details, body),
+    ];
+    let _ = code;
+    for answer in answers {
+        // What an operator is told of is short, whatever a receiver sends.
+        if let answer::Answer::Refused { why } = answer {
+            assert!(why.len() < 100_000 + details.len() + body.len());
+        }
+    }
+    for items in [1, 2, 7] {
+        if let Some([(_, first), (_, second)]) = encode::halves(body, items) {
+            assert_eq!(first + second, items);
+        }
+    }
+}

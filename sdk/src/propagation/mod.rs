@@ -25,7 +25,10 @@ pub(crate) fn install(names: &[PropagatorName], redactor: &Arc<Redactor>) {
 }
 
 /// All of them in one. Each injects; of two that extract a trace the later one counts.
-fn propagator(names: &[PropagatorName], redactor: &Arc<Redactor>) -> TextMapCompositePropagator {
+pub(crate) fn propagator(
+    names: &[PropagatorName],
+    redactor: &Arc<Redactor>,
+) -> TextMapCompositePropagator {
     let propagators = names
         .iter()
         .map(|name| -> Box<dyn TextMapPropagator + Send + Sync> {

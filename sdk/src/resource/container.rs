@@ -5,7 +5,7 @@
 //! is found in the source of the files that the engine mounts, in `/proc/self/mountinfo`.
 
 /// The id, 64 hexadecimal digits, from the texts of the two files.
-pub(super) fn id<'a>(cgroup: &'a str, mountinfo: &'a str) -> Option<&'a str> {
+pub(crate) fn id<'a>(cgroup: &'a str, mountinfo: &'a str) -> Option<&'a str> {
     from_cgroup(cgroup).or_else(|| from_mountinfo(mountinfo))
 }
 

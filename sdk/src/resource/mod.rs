@@ -12,6 +12,8 @@ use opentelemetry::{Key, KeyValue, Value};
 use opentelemetry_sdk::Resource;
 
 use crate::settings::{Settings, Source};
+#[cfg(fuzzing)]
+pub(crate) use container::id as container_id;
 use instance::Place;
 
 /// What the program itself said of the service, in code.

@@ -24,6 +24,8 @@ use crate::settings::SentrySettings;
 use transport::Transports;
 
 pub use ignore::SentryIgnore;
+#[cfg(fuzzing)]
+pub(crate) use rate_limits::RateLimits;
 pub(crate) use request::describe;
 pub(crate) use span_fields::{Origin, SpanFields};
 

@@ -14,11 +14,14 @@ const LIMITS: &str = "x-sentry-rate-limits";
 /// For a 429 that does not say how long.
 const DEFAULT: Duration = Duration::from_secs(60);
 
+/// Sentry has some twenty; no answer makes us remember more.
+const MOST_CATEGORIES: usize = 64;
+
 /// No answer silences errors for longer.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, Default)]
-pub(super) struct RateLimits {
+pub(crate) struct RateLimits {
     /// For items of any category.
     all: Option<Instant>,
     categories: Vec<(String, Instant)>,
@@ -26,7 +29,7 @@ pub(super) struct RateLimits {
 
 impl RateLimits {
     /// Takes in what an answer says. Sentry's own header may come with any status.
-    pub(super) fn learn(&mut self, status: StatusCode, headers: &HeaderMap, now: Instant) {
+    pub(crate) fn learn(&mut self, status: StatusCode, headers: &HeaderMap, now: Instant) {
         let own: Vec<&str> = headers
             .get_all(LIMITS)
             .iter()
@@ -56,8 +59,11 @@ impl RateLimits {
             None | Some("") => self.all = Some(until),
             Some(categories) => {
                 for category in categories.split(';') {
-                    self.categories.retain(|(known, _)| known != category);
-                    self.categories.push((category.to_owned(), until));
+                    self.categories
+                        .retain(|(known, until)| known != category && *until > now);
+                    if self.categories.len() < MOST_CATEGORIES {
+                        self.categories.push((category.to_owned(), until));
+                    }
                 }
             }
         }
@@ -86,6 +92,14 @@ impl RateLimits {
             return None;
         }
         Some(left)
+    }
+
+    /// Whether it remembers no more, and for no longer, than it may.
+    #[cfg(fuzzing)]
+    pub(crate) fn is_bounded(&self, now: Instant) -> bool {
+        let categories = self.categories.iter().map(|(_, until)| until);
+        let mut until = self.all.iter().chain(categories);
+        self.categories.len() <= MOST_CATEGORIES && until.all(|until| *until <= now + LONGEST)
     }
 
     fn any(&self, now: Instant) -> bool {
