@@ -47,6 +47,7 @@ fn report(sinks: &Sinks, info: &PanicHookInfo<'_>) {
         module: None,
         file: info.location().map(Location::file),
         line: info.location().map(Location::line),
+        callsite: None,
         span: tracing::Span::current()
             .metadata()
             .map(tracing::Metadata::name),

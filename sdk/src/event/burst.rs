@@ -235,6 +235,7 @@ impl BurstLimit {
                 module: place.module,
                 file: place.file,
                 line: place.line,
+                callsite: None,
                 span: None,
                 trace: None,
                 correlation: None,

@@ -4,6 +4,7 @@
 //! event three times, and could disagree on its ids.
 
 mod burst;
+mod callsite;
 mod console;
 pub(crate) mod escape;
 mod otlp;
@@ -167,6 +168,11 @@ where
             module: metadata.module_path(),
             file: metadata.file(),
             line: metadata.line(),
+            // A record of the `log` crate says where it stands in its fields.
+            callsite: match &normalized {
+                Some(_) => None,
+                None => callsite::of(event.metadata()),
+            },
             span: ctx.event_span(event).map(|span| span.name()),
             trace: context.as_ref().and_then(trace_of),
             known: correlation.map(Correlation::values).unwrap_or_default(),

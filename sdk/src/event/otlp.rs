@@ -53,11 +53,14 @@ impl OtlpLogs {
             length: self.limits.log_value_length,
             dropped: 0,
         };
-        if let Some(file) = record.file {
-            attributes.add("code.file.path", Scalar::Text(file));
-        }
-        if let Some(line) = record.line {
-            attributes.add("code.line.number", Scalar::Int(line.into()));
+        match record.callsite {
+            Some(callsite)
+                if attributes.length.is_none() && attributes.left >= callsite.attributes =>
+            {
+                attributes.log.encoded(&callsite.otlp);
+                attributes.left -= callsite.attributes;
+            }
+            _ => attributes.place(record.file, record.line),
         }
         for (name, value) in record.promoted() {
             attributes.add(name, Scalar::Text(value));
@@ -97,7 +100,28 @@ struct Attributes<'a, 'b> {
     dropped: u32,
 }
 
+/// The attributes that say where a callsite stands, and how many they are.
+pub(super) fn place(out: &mut Vec<u8>, file: Option<&str>, line: Option<u32>) -> usize {
+    let mut attributes = Attributes {
+        log: &mut LogWriter(out),
+        left: usize::MAX,
+        length: None,
+        dropped: 0,
+    };
+    attributes.place(file, line);
+    usize::MAX - attributes.left
+}
+
 impl Attributes<'_, '_> {
+    fn place(&mut self, file: Option<&str>, line: Option<u32>) {
+        if let Some(file) = file {
+            self.add("code.file.path", Scalar::Text(file));
+        }
+        if let Some(line) = line {
+            self.add("code.line.number", Scalar::Int(line.into()));
+        }
+    }
+
     fn add(&mut self, key: &str, value: Scalar<'_>) {
         let Some(left) = self.left.checked_sub(1) else {
             self.dropped += 1;

@@ -10,6 +10,7 @@ use opentelemetry::trace::SpanContext;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Metadata};
 
+use super::callsite::Callsite;
 use super::spare::Spare;
 use crate::correlation::{Correlation, PROMOTED, Values};
 use crate::redaction::{REPLACEMENT, Redactor};
@@ -24,6 +25,8 @@ pub(crate) struct Record<'a> {
     pub(crate) module: Option<&'a str>,
     pub(crate) file: Option<&'a str>,
     pub(crate) line: Option<u32>,
+    /// What is kept of all that, where it is a callsite of `tracing`'s own.
+    pub(crate) callsite: Option<&'static Callsite>,
     pub(crate) span: Option<&'static str>,
     pub(crate) trace: Option<SpanContext>,
     /// The request that it belongs to, which keeps breadcrumbs.

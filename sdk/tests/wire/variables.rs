@@ -147,6 +147,11 @@ const GENERAL: &[Case] = &[
     ("THROUGHLINE_TRUST_INBOUND", "NONE", "", "none"),
     ("THROUGHLINE_FILTER_ADDRESS", "127.0.0.1:0", "", ""),
     ("THROUGHLINE_BURST_LIMIT", "7", "", ""),
+    ("THROUGHLINE_SLOW_REQUEST_MS", "250", "", ""),
+    ("THROUGHLINE_SLOW_QUERY_MS", "25", "", ""),
+    ("THROUGHLINE_SLOW_OPERATION_MS", "125", "", ""),
+    ("THROUGHLINE_QUERY_COUNT_WARN", "9", "", ""),
+    ("THROUGHLINE_QUERY_TIME_WARN_MS", "90", "", ""),
     ("THROUGHLINE_SHUTDOWN_MS", "250", "", ""),
 ];
 

@@ -70,19 +70,9 @@ pub(super) fn write(line: &mut Line, record: &Record<'_>, constant: &Constant) {
     let out = &mut line.bytes;
     out.extend_from_slice(level(record.level));
     push_json(out, &record.message);
-    out.extend_from_slice(b",\"logger\":");
-    push_json(out, record.target);
-    if let Some(module) = record.module {
-        out.extend_from_slice(b",\"module\":");
-        push_json(out, module);
-    }
-    if let Some(file) = record.file {
-        out.extend_from_slice(b",\"file\":");
-        push_json(out, file);
-    }
-    if let Some(number) = record.line {
-        out.extend_from_slice(b",\"line\":");
-        push_number(out, number);
+    match record.callsite {
+        Some(callsite) => out.extend_from_slice(&callsite.json),
+        None => place(out, record.target, record.module, record.file, record.line),
     }
     optional(out, "span", record.span);
     out.extend_from_slice(&constant.process);
@@ -111,6 +101,34 @@ pub(super) fn write(line: &mut Line, record: &Record<'_>, constant: &Constant) {
     out.push(b'}');
 }
 
+/// `,"logger":"…","module":"…","file":"…","line":42`
+pub(in crate::event) fn place(
+    out: &mut Vec<u8>,
+    target: &str,
+    module: Option<&str>,
+    file: Option<&str>,
+    line: Option<u32>,
+) {
+    member(out, "logger", target);
+    optional(out, "module", module);
+    optional(out, "file", file);
+    if let Some(line) = line {
+        key(out, "line");
+        push_number(out, line);
+    }
+}
+
+/// `,"name":` of a field.
+pub(in crate::event) fn name(out: &mut Vec<u8>, name: &str) {
+    if is_key(name) {
+        key(out, &format!("field.{name}"));
+    } else {
+        out.push(b',');
+        push_json(out, name);
+        out.push(b':');
+    }
+}
+
 /// From the timestamp's last quote to the message, in one piece: each piece is a call.
 fn level(level: Level) -> &'static [u8] {
     match level {
@@ -123,6 +141,7 @@ fn level(level: Level) -> &'static [u8] {
 }
 
 fn fields(out: &mut Vec<u8>, record: &Record<'_>) {
+    let mut place = 0;
     for (index, (name, value)) in record.fields.iter().enumerate() {
         // The last value of a name counts, as in OTLP.
         if record.fields[index + 1..]
@@ -131,12 +150,12 @@ fn fields(out: &mut Vec<u8>, record: &Record<'_>) {
         {
             continue;
         }
-        if is_key(name) {
-            key(out, &format!("field.{name}"));
-        } else {
-            out.push(b',');
-            push_json(out, name);
-            out.push(b':');
+        let known = record
+            .callsite
+            .and_then(|callsite| callsite.name(&mut place, name));
+        match known {
+            Some(known) => out.extend_from_slice(known),
+            None => self::name(out, name),
         }
         push_value(out, value);
     }

@@ -1,6 +1,6 @@
 //! Records on standard output: for people, or for machines.
 
-mod json;
+pub(super) mod json;
 mod line;
 mod pretty;
 
@@ -78,6 +78,7 @@ pub(super) mod tests {
             module: Some("shop::cart"),
             file: Some("src/cart.rs"),
             line: Some(7),
+            callsite: None,
             span: Some("checkout"),
             trace: Some(SpanContext::new(
                 TraceId::from(0xabc),

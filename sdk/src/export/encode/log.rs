@@ -45,6 +45,11 @@ impl LogWriter<'_> {
         value.attribute(self.0, ATTRIBUTES, key);
     }
 
+    /// Attributes that were written before, by another writer.
+    pub(crate) fn encoded(&mut self, attributes: &[u8]) {
+        self.0.extend_from_slice(attributes);
+    }
+
     pub(crate) fn dropped_attributes(&mut self, count: u32) {
         wire::number(self.0, DROPPED_ATTRIBUTES, count.into());
     }
