@@ -8,7 +8,7 @@ use tracing::Span;
 use super::TARGET;
 use super::exchange::Outcome;
 use super::facts::Facts;
-use super::grpc::{self, Code};
+use super::grpc;
 use super::method::OTHER;
 
 /// In the context of its parent, which has to be the current one.
@@ -62,7 +62,6 @@ fn call(facts: &Facts) -> Span {
         otel.name = &*facts.name(),
         otel.kind = "server",
         rpc.system.name = grpc::SYSTEM,
-        rpc.method = facts.call(),
         server.address = address,
         server.port = port.map(i64::from),
         client.address = facts.client().map(display),
@@ -92,10 +91,12 @@ pub(super) fn end(outcome: &Outcome<'_>) {
         match outcome.code {
             Some(code) => {
                 put("rpc.status_code", code.name().into());
-                if code == Code::UNIMPLEMENTED && outcome.facts.call() != Some(OTHER) {
-                    // Nobody knows this method, and a client can think of many.
+                // Not before: an attribute that is set twice is there twice.
+                let method = outcome.call().unwrap_or(OTHER);
+                put("rpc.method", method.to_owned().into());
+                if method == OTHER {
+                    // Nobody knows it, and a client can think of many.
                     span.update_name(grpc::SYSTEM);
-                    put("rpc.method", OTHER.into());
                     let original = outcome.facts.path().trim_start_matches('/');
                     put("rpc.method_original", original.to_owned().into());
                 }

@@ -71,11 +71,13 @@ fn a_client_that_goes_away_is_499_on_the_record() {
     let (receiver, _) = received_by(test, "http/protobuf", &[], || {
         running("ends", |runtime| {
             let (told, dropped) = mpsc::channel();
+            let (start, started) = mpsc::channel();
             let app = Router::new()
                 .route(
                     "/future",
-                    get(|| async {
+                    get(move || async move {
                         let _said = Said;
+                        start.send(()).unwrap();
                         std::future::pending::<()>().await;
                     }),
                 )
@@ -94,9 +96,12 @@ fn a_client_that_goes_away_is_499_on_the_record() {
             for path in ["/future", "/body"] {
                 let mut stream = TcpStream::connect(address).unwrap();
                 write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                // Not before the server is at work on it.
                 if path == "/body" {
                     let mut some = [0; 16];
                     stream.read_exact(&mut some).unwrap();
+                } else {
+                    started.recv_timeout(Duration::from_secs(30)).unwrap();
                 }
                 drop(stream);
                 dropped.recv_timeout(Duration::from_secs(30)).unwrap();
