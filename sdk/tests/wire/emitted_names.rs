@@ -36,7 +36,10 @@ fn emit() {
         tracing::info_span!("inner").in_scope(|| tracing::info!("plain"));
     });
     std::thread::spawn(|| panic!("broken")).join().unwrap_err();
-    for (number, name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"].into_iter().enumerate() {
+    for (number, name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+        .into_iter()
+        .enumerate()
+    {
         metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
     }
     for _ in 0..3 {

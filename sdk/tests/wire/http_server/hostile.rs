@@ -57,15 +57,15 @@ fn hostile_headers_are_taken_for_what_they_are() {
 }
 
 #[test]
-fn a_million_paths_and_methods_are_one_series_each() {
-    let test = "a_million_paths_and_methods_are_one_series_each";
+fn paths_and_methods_without_end_are_one_series_each() {
+    let test = "paths_and_methods_without_end_are_one_series_each";
     let variables = [
         ("OTEL_TRACES_SAMPLER", "always_off"),
         ("THROUGHLINE_ACCESS_LOG", "false"),
     ];
     let (receiver, outcome) = received_by(test, "http/protobuf", &variables, || {
         running("hostile", |runtime| {
-            // The service alone, as a million requests through a router take minutes.
+            // The service alone, as so many requests through a router take a minute.
             let mut app = tower::ServiceBuilder::new()
                 .layer(throughline::http::server())
                 .service(tower::service_fn(|_: http::Request<()>| async {
@@ -73,7 +73,7 @@ fn a_million_paths_and_methods_are_one_series_each() {
                     Ok::<_, std::convert::Infallible>(http::Response::new(body))
                 }));
             runtime.block_on(async {
-                for number in 0..1_000_000 {
+                for number in 0..100_000 {
                     let mut request = http::Request::new(());
                     *request.uri_mut() = format!("/nowhere/{number}").parse().unwrap();
                     if number % 2 == 0 {

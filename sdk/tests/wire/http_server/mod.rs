@@ -3,8 +3,11 @@
 mod answers;
 mod basics;
 mod ends;
+mod example;
 mod failures;
 mod hostile;
+#[cfg(feature = "sentry")]
+mod reports;
 mod table;
 mod trust;
 
