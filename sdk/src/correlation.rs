@@ -13,6 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::Context;
 
+#[cfg(feature = "http")]
+use crate::http::Facts;
+
 /// The promoted fields, by their names in the semantic conventions (`request.id` is ours).
 pub(crate) const PROMOTED: [&str; 3] = ["user.id", "session.id", "request.id"];
 
@@ -41,6 +44,12 @@ pub(crate) struct Correlation {
     outer: Option<Context>,
     /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].
     owner_started: AtomicBool,
+    /// Whether an error has been told; whoever ends the request need not tell it again.
+    failed: AtomicBool,
+    /// What was asked, where it came by HTTP.
+    #[cfg(feature = "http")]
+    #[cfg_attr(not(feature = "sentry"), allow(dead_code, reason = "for events"))]
+    facts: Option<Arc<Facts>>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -63,6 +72,14 @@ impl Correlation {
         Self {
             outer: Some(outer),
             ..Self::default()
+        }
+    }
+
+    /// Notes that an error was told, for this subtree and all that it lies in.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        if let Some(outer) = self.outer() {
+            outer.fail();
         }
     }
 
@@ -124,6 +141,35 @@ impl Correlation {
             }
         }
         values
+    }
+}
+
+#[cfg(feature = "http")]
+impl Correlation {
+    /// The cell of a request that came by HTTP, in the context that it is answered in.
+    pub(crate) fn of_request(id: Arc<str>, facts: Arc<Facts>, outer: &Context) -> Self {
+        let mut values = Values::default();
+        values[Promoted::Request as usize] = Some(id);
+        Self {
+            values: Mutex::new(values),
+            any: AtomicBool::new(true),
+            outer: outer.get::<Self>().map(|_| outer.clone()),
+            facts: Some(facts),
+            ..Self::root()
+        }
+    }
+
+    /// Whether an error of it has been told.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// What was asked: by the innermost request that this is a part of.
+    #[cfg(feature = "sentry")]
+    pub(crate) fn facts(&self) -> Option<&Facts> {
+        self.facts
+            .as_deref()
+            .or_else(|| self.outer().and_then(Self::facts))
     }
 }
 

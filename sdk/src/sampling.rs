@@ -7,7 +7,7 @@
 //! parent from a request, or inject themselves into one, so they go the whole way and the
 //! SDK decides once their parent is set.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use opentelemetry::trace::{
@@ -126,11 +126,55 @@ pub(crate) enum Early {
 }
 
 /// Decides at the span's creation what can be decided then.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct HeadSampler {
     sampler: Box<dyn ShouldSample>,
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "for requests"))]
+    follows_parents: bool,
     ids: RandomIdGenerator,
     roots: Roots,
+}
+
+/// `None` before spans are made, or where nobody makes any.
+static IN_FORCE: OnceLock<Option<HeadSampler>> = OnceLock::new();
+
+/// From now on spans are made, and [`for_requests`] gives this sampler. Telemetry starts once
+/// in a process, so the first is the only one.
+pub(crate) fn put_in_force(head: Option<HeadSampler>) {
+    let _ = IN_FORCE.set(head);
+}
+
+/// Whether spans are made.
+#[cfg(feature = "http")]
+pub(crate) fn makes_spans() -> bool {
+    IN_FORCE.get().is_some()
+}
+
+/// What decides early about a request's span; `None` where the service brought a sampler of
+/// its own, which may want to see all of a span before it decides.
+#[cfg(feature = "http")]
+pub(crate) fn for_requests() -> Option<&'static HeadSampler> {
+    IN_FORCE.get()?.as_ref()
+}
+
+/// A context in which spans are not kept, for work that is not to be traced.
+#[cfg(feature = "http")]
+pub(crate) fn untraced(context: &Context) -> Context {
+    let ids = RandomIdGenerator::default();
+    skipped(context, &ids, ids.new_trace_id(), TraceState::default())
+}
+
+/// The ids of a span that nobody keeps. This is the only way to put ids without a span into
+/// a context.
+fn skipped(
+    parent: &Context,
+    ids: &RandomIdGenerator,
+    trace_id: TraceId,
+    state: TraceState,
+) -> Context {
+    let flags = TraceFlags::default();
+    let ids = SpanContext::new(trace_id, ids.new_span_id(), flags, false, state);
+    parent.with_remote_span_context(ids)
 }
 
 /// Whether there is a need to ask about a local root.
@@ -167,6 +211,7 @@ impl HeadSampler {
         };
         Self {
             sampler,
+            follows_parents: settings.parent_based,
             ids: RandomIdGenerator::default(),
             roots: Roots::of(&settings.root),
         }
@@ -203,15 +248,37 @@ impl HeadSampler {
                 return Early::Forward(Some(parent.with_value(Kept)));
             }
         }
-        let ids = SpanContext::new(
-            trace_id,
-            self.ids.new_span_id(),
-            TraceFlags::default(),
-            false,
-            TraceState::default(),
-        );
-        // The only way to put ids without a span into a context.
-        Early::Skip(parent.with_remote_span_context(ids))
+        let state = TraceState::default();
+        Early::Skip(skipped(parent, &self.ids, trace_id, state))
+    }
+
+    /// [`decide`](Self::decide) for the span of a request: its remote parent is known before
+    /// it is made, and is there only where its sender is trusted.
+    #[cfg(feature = "http")]
+    pub(crate) fn decide_request(&self, parent: &Context, name: &str) -> Early {
+        let span = parent.span();
+        let ids = span.span_context();
+        if !ids.is_valid() || !ids.is_remote() {
+            return self.decide(parent, name);
+        }
+        let trace_id = ids.trace_id();
+        let keep = match self.roots {
+            _ if self.follows_parents => ids.is_sampled(),
+            Roots::AllKept => true,
+            Roots::NoneKept => false,
+            Roots::Asked => {
+                let kind = SpanKind::Server;
+                let result =
+                    self.sampler
+                        .should_sample(Some(parent), trace_id, name, &kind, &[], &[]);
+                result.decision == SamplingDecision::RecordAndSample
+            }
+        };
+        if keep {
+            return Early::Forward(None);
+        }
+        let state = ids.trace_state().clone();
+        Early::Skip(skipped(parent, &self.ids, trace_id, state))
     }
 }
 

@@ -29,7 +29,8 @@ use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
 use crate::trusted_parent::TrustedParent;
 use crate::{
-    InitError, filter_endpoint, fork, metrics as facade, network, panic, propagation, sentry,
+    InitError, filter_endpoint, fork, metrics as facade, network, panic, propagation, sampling,
+    sentry,
 };
 
 pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
@@ -116,6 +117,9 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
     });
     let limit = bursts.clone();
     redaction::put_in_force(&redactor);
+    if tracers.is_some() {
+        sampling::put_in_force(head.clone());
+    }
     install_subscriber(
         builder.layers,
         filter,
@@ -125,6 +129,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         limit,
     )?;
     settings::put_in_force(settings.work.clone());
+    settings::inbound::put_in_force(settings.inbound.clone());
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }
@@ -133,6 +138,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
             what: "metrics recorder",
         }
     })?;
+    facade::put_in_force(&metering.registry);
     if let Some(control) = control {
         filter_endpoint::serve(control, handle.clone(), runtime.handle())?;
     }

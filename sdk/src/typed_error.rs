@@ -40,15 +40,38 @@ pub fn error<E: Error + 'static>(error: &E) -> DebugValue<TypedError<'_, E>> {
 
 impl<E: Error + 'static> fmt::Debug for TypedError<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let asked = SEEN.with_borrow(Option::is_some);
-        if !asked {
-            return fmt::Display::fmt(self.0, f);
-        }
-        // Built first: the error's own code runs here, and might log.
-        let exception = Exception::of(self.0).of_type(type_name::<E>());
-        SEEN.with_borrow_mut(|seen| *seen = Some(Some(exception)));
-        Ok(())
+        show(self.0, Some(type_name::<E>()), f)
     }
+}
+
+/// An error whose type's name was kept beside it.
+#[cfg(feature = "http")]
+pub(crate) struct NamedError<'a> {
+    pub(crate) error: &'a (dyn Error + 'static),
+    pub(crate) kind: Option<&'static str>,
+}
+
+#[cfg(feature = "http")]
+impl fmt::Debug for NamedError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        show(self.error, self.kind, f)
+    }
+}
+
+fn show(
+    error: &(dyn Error + 'static),
+    kind: Option<&'static str>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let asked = SEEN.with_borrow(Option::is_some);
+    if !asked {
+        return fmt::Display::fmt(error, f);
+    }
+    // Built first: the error's own code runs here, and might log.
+    let mut exception = Exception::of(error);
+    exception.kind = kind;
+    SEEN.with_borrow_mut(|seen| *seen = Some(Some(exception)));
+    Ok(())
 }
 
 /// Looks at a value: the exception where it is a [`TypedError`], else `None`, with its

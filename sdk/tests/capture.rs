@@ -166,6 +166,64 @@ fn a_snapshot_is_the_same_in_every_run() {
     );
 }
 
+/// A request of this path, answered by a service in the server layer.
+#[cfg(feature = "http")]
+async fn request(path: &'static str) {
+    use tower::{ServiceBuilder, ServiceExt};
+
+    // One for all tests of the process, as a service has one.
+    static LAYER: std::sync::LazyLock<throughline::http::ServerLayer> =
+        std::sync::LazyLock::new(|| throughline::http::server().route(|_| Some("/a".into())));
+    let service = ServiceBuilder::new()
+        .layer(LAYER.clone())
+        .service(tower::service_fn(|_: http::Request<()>| async {
+            info!("inside");
+            let body = http_body_util::Empty::<bytes::Bytes>::new();
+            Ok::<_, std::convert::Infallible>(http::Response::new(body))
+        }));
+    let mut request = http::Request::new(());
+    *request.uri_mut() = path.parse().unwrap();
+    service.oneshot(request).await.unwrap();
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn a_layer_that_tests_share_tells_each_its_own() {
+    let labels = [
+        ("http.request.method", "GET"),
+        ("http.response.status_code", "200"),
+        ("http.route", "/a"),
+        ("network.protocol.version", "1.1"),
+        ("url.scheme", "http"),
+    ];
+    let active = [("http.request.method", "GET"), ("url.scheme", "http")];
+    let tests: Vec<_> = ["/one", "/two", "/three"]
+        .into_iter()
+        .map(|path| {
+            std::thread::spawn(move || {
+                let capture = Capture::start();
+                futures::executor::block_on(async {
+                    request(path).await;
+                    request(path).await;
+                });
+                let durations = capture.histogram("http.server.request.duration", &labels);
+                assert_eq!(durations.unwrap().len(), 2, "{}", capture.snapshot());
+                let left = capture.gauge("http.server.active_requests", &active);
+                assert_eq!(left, Some(0.0));
+                let spans = capture.spans();
+                assert_eq!(spans.len(), 2);
+                assert_eq!(spans[0].attribute("url.path"), Some(path));
+                let logs = capture.logs();
+                assert_eq!(logs.len(), 4, "{logs:#?}");
+                assert!(logs.iter().all(|log| log.attribute("request.id").is_some()));
+            })
+        })
+        .collect();
+    for test in tests {
+        test.join().unwrap();
+    }
+}
+
 #[test]
 fn init_beside_a_capture_is_a_typed_error() {
     let _capture = Capture::start();

@@ -3,15 +3,15 @@
 //! figures.
 //!
 //! ```text
-//! cargo bench -p throughline --features grpc --bench http
+//! cargo bench -p throughline --features axum,grpc --bench http
 //! ```
 //!
 //! With `hung` it takes the latency of requests instead, while the receiver answers and while
 //! it hangs:
 //!
 //! ```text
-//! cargo bench -p throughline --features grpc --bench http -- hung                   # phases of 3 s
-//! cargo bench -p throughline --features grpc --bench http -- hung 30 steady check   # fails above the target
+//! cargo bench -p throughline --features axum,grpc --bench http -- hung                   # phases of 3 s
+//! cargo bench -p throughline --features axum,grpc --bench http -- hung 30 steady check   # fails above the target
 //! ```
 //!
 //! The servers stay on one core; the load and the receiver on another.
@@ -49,6 +49,8 @@ pub(crate) struct Variant {
     side: Option<Side>,
     /// Whether requests go through the middleware, which belongs to no side.
     middleware: bool,
+    /// Whether they go through our layer instead.
+    layer: bool,
     /// Every request is, or none.
     sampled: bool,
     /// Whether each request leaves a record.
@@ -57,12 +59,13 @@ pub(crate) struct Variant {
     target: Option<f64>,
 }
 
-const VARIANTS: [Variant; 6] = [
+const VARIANTS: [Variant; 8] = [
     Variant {
         name: "bare",
         what: "axum alone",
         side: None,
         middleware: false,
+        layer: false,
         sampled: false,
         records: false,
         target: None,
@@ -72,6 +75,7 @@ const VARIANTS: [Variant; 6] = [
         what: "the middleware, no telemetry",
         side: None,
         middleware: true,
+        layer: false,
         sampled: false,
         records: false,
         target: None,
@@ -81,6 +85,7 @@ const VARIANTS: [Variant; 6] = [
         what: "ours, everything on",
         side: Some(Side::Ours),
         middleware: true,
+        layer: false,
         sampled: true,
         records: true,
         target: Some(3.0),
@@ -90,6 +95,7 @@ const VARIANTS: [Variant; 6] = [
         what: "stock, everything on",
         side: Some(Side::Stock),
         middleware: true,
+        layer: false,
         sampled: true,
         records: true,
         target: None,
@@ -99,6 +105,7 @@ const VARIANTS: [Variant; 6] = [
         what: "ours, ratio 0, no request logs",
         side: Some(Side::Ours),
         middleware: true,
+        layer: false,
         sampled: false,
         records: false,
         target: Some(1.2),
@@ -108,9 +115,30 @@ const VARIANTS: [Variant; 6] = [
         what: "stock, ratio 0, no request logs",
         side: Some(Side::Stock),
         middleware: true,
+        layer: false,
         sampled: false,
         records: false,
         target: None,
+    },
+    Variant {
+        name: "layer",
+        what: "ours by the layer, everything on",
+        side: Some(Side::Ours),
+        middleware: false,
+        layer: true,
+        sampled: true,
+        records: true,
+        target: Some(3.0),
+    },
+    Variant {
+        name: "layer-quiet",
+        what: "the layer, ratio 0, no request logs",
+        side: Some(Side::Ours),
+        middleware: false,
+        layer: true,
+        sampled: false,
+        records: false,
+        target: Some(1.2),
     },
 ];
 

@@ -1,6 +1,7 @@
 //! The server, and one middleware written for both sides: a span, metrics and a record for
 //! each request. Only the metrics differ, since each side has an interface of its own.
 
+use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -47,11 +48,15 @@ pub(crate) fn be(variant: &'static Variant) {
         }));
         app = app.layer(from_fn_with_state(observed, observe));
     }
+    if variant.layer {
+        app = app.layer(throughline::http::server().access_log(variant.records));
+    }
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
     let address = listener.local_addr().unwrap();
-    runtime.spawn(async move { axum::serve(listener, app).await });
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+    runtime.spawn(async move { axum::serve(listener, service).await });
     serve(|order| match order {
         "address" => address.to_string(),
         "flush" => {

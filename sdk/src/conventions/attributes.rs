@@ -42,6 +42,7 @@ pub enum SetBy {
 
 const RESOURCE: &[Place] = &[Place::Resource];
 const RECORD: &[Place] = &[Place::Record];
+const SPAN: &[Place] = &[Place::Span];
 const EVERYWHERE: &[Place] = &[Place::Span, Place::Record];
 
 const fn sdk(name: &'static str, places: &'static [Place]) -> Attribute {
@@ -184,50 +185,49 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("thread.name", RECORD).was(&[cosmo("thread"), cosmo("thread_name")]),
     service("log.category", &[cosmo("security_category")]),
     service("event.severity", &[billing("severity")]),
-    service(
-        "client.address",
-        &[
-            billing("ip"),
-            cosmo("request.remote_addr"),
-            cosmo("ip_address"),
-            derrakht("ip_address"),
-            fastapi("client_ip"),
-        ],
-    ),
-    service(
-        "user_agent.original",
-        &[
-            cosmo("request.user_agent"),
-            cosmo("user_agent"),
-            fastapi("user_agent"),
-        ],
-    ),
-    service(
-        "http.request.method",
-        &[billing("Method"), cosmo("request.method")],
-    ),
-    service("http.route", &[]),
-    service(
-        "url.path",
-        &[
-            billing("path"),
-            billing("attempted_endpoint"),
-            cosmo("request.path"),
-        ],
-    ),
-    service(
-        "http.response.status_code",
-        &[billing("Status"), fastapi("status_code")],
-    ),
-    service(
-        "http.server.request.duration",
-        &[
-            billing("Duration"),
-            cosmo("duration"),
-            cosmo("performance.duration_ms"),
-            fastapi("duration_ms"),
-        ],
-    ),
+    sdk("client.address", EVERYWHERE).was(&[
+        billing("ip"),
+        cosmo("request.remote_addr"),
+        cosmo("ip_address"),
+        derrakht("ip_address"),
+        fastapi("client_ip"),
+    ]),
+    sdk("user_agent.original", EVERYWHERE).was(&[
+        cosmo("request.user_agent"),
+        cosmo("user_agent"),
+        fastapi("user_agent"),
+    ]),
+    sdk("http.request.method", EVERYWHERE).was(&[billing("Method"), cosmo("request.method")]),
+    sdk("http.route", EVERYWHERE),
+    sdk("url.path", EVERYWHERE).was(&[
+        billing("path"),
+        billing("attempted_endpoint"),
+        cosmo("request.path"),
+    ]),
+    sdk("http.response.status_code", EVERYWHERE).was(&[billing("Status"), fastapi("status_code")]),
+    sdk("http.server.request.duration", RECORD).was(&[
+        billing("Duration"),
+        cosmo("duration"),
+        cosmo("performance.duration_ms"),
+        fastapi("duration_ms"),
+    ]),
+    sdk("http.request.method_original", SPAN),
+    sdk("http.request.body.size", EVERYWHERE),
+    sdk("http.response.body.size", EVERYWHERE),
+    sdk("url.query", SPAN),
+    sdk("url.scheme", SPAN),
+    sdk("server.address", SPAN),
+    sdk("server.port", SPAN),
+    sdk("network.peer.address", SPAN),
+    sdk("network.peer.port", SPAN),
+    sdk("network.protocol.name", SPAN),
+    sdk("network.protocol.version", SPAN),
+    sdk("network.transport", SPAN),
+    sdk("error.type", EVERYWHERE),
+    sdk("rpc.system.name", EVERYWHERE),
+    sdk("rpc.method", EVERYWHERE),
+    sdk("rpc.method_original", SPAN),
+    sdk("rpc.status_code", EVERYWHERE),
     service("user.name", &[billing("username")]),
     service("user.email", &[derrakht("user_email"), derrakht("email")]),
     service("user.roles", &[cosmo("user_role")]),

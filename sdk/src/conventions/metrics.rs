@@ -80,6 +80,37 @@ pub const METRICS: &[Metric] = &[
         "{event}",
         &["log.level", "log.target", "event.name"],
     ),
+    metric(
+        "http.server.request.duration",
+        MetricKind::Histogram,
+        "s",
+        &[
+            "http.request.method",
+            "http.route",
+            "http.response.status_code",
+            "error.type",
+            "url.scheme",
+            "network.protocol.version",
+        ],
+    ),
+    metric(
+        "http.server.active_requests",
+        MetricKind::Gauge,
+        "{request}",
+        &["http.request.method", "url.scheme"],
+    ),
+    metric(
+        "rpc.server.call.duration",
+        MetricKind::Histogram,
+        "s",
+        &[
+            "rpc.system.name",
+            "rpc.method",
+            "rpc.status_code",
+            "error.type",
+            "network.protocol.version",
+        ],
+    ),
     metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),
     Metric {
         formerly: &[cosmo("memory_usage")],

@@ -373,6 +373,12 @@ pub const EVENTS: &[EventName] = &[
         &[cosmo("send_email_digest")],
     ),
     event(
+        "error",
+        "http.server.exception",
+        "a request failed, and nothing in it had said why",
+        &[],
+    ),
+    event(
         "request",
         "http.server.request",
         "a request was answered: one line of the access log",

@@ -78,6 +78,11 @@ impl Sinks {
         if let Some(capture) = &self.capture {
             capture.emit(record);
         }
+        if record.level == Level::ERROR
+            && let Some(correlation) = record.correlation
+        {
+            correlation.fail();
+        }
     }
 }
 
@@ -119,9 +124,13 @@ impl EventLayer {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        if let Some(context) = self.context(event, ctx)
-            && context.span().is_recording()
-        {
+        let Some(context) = self.context(event, ctx) else {
+            return;
+        };
+        if let Some(correlation) = context.get::<Correlation>() {
+            correlation.fail();
+        }
+        if context.span().is_recording() {
             let mut message = record::message(event);
             self.sinks.redactor.replace(&mut message);
             context.span().set_status(Status::error(message));

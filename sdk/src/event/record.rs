@@ -77,11 +77,6 @@ impl Exception {
         }
     }
 
-    pub(crate) fn of_type(mut self, kind: &'static str) -> Self {
-        self.kind = Some(kind);
-        self
-    }
-
     /// Adds the backtrace of the place where the error is told, where `RUST_BACKTRACE` or
     /// `RUST_LIB_BACKTRACE` asks for backtraces. The error's own cannot be had on stable.
     fn captured(mut self) -> Self {

@@ -13,7 +13,7 @@ use sentry_core::{Client, ClientOptions};
 use tracing::Level;
 
 use super::record::{Exception, Record, Value};
-use crate::sentry::{self, Origin, SentryIgnore};
+use crate::sentry::{self, Origin, SentryIgnore, http_request};
 
 #[derive(Debug)]
 pub(crate) struct SentryErrors {
@@ -47,7 +47,8 @@ impl SentryErrors {
 
     fn capture(&self, record: &Record<'_>, origin: Option<Origin>) {
         let mut event = event(record);
-        let origin = origin.unwrap_or_default();
+        let mut origin = origin.unwrap_or_default();
+        http_request::complete(&mut origin, record.correlation);
         if !origin.transaction.is_empty() {
             event.transaction = Some(origin.transaction);
         }

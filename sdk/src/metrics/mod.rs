@@ -20,13 +20,15 @@ mod tokio;
 mod unit;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+#[cfg(feature = "http")]
+pub(crate) use catalogue::Description;
 pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};
@@ -43,6 +45,22 @@ use bounds::Bounds;
 /// The instrumentation scope of all that comes through the facade, and of what is read of
 /// the process and its runtime.
 const SCOPE: &str = "throughline.metrics";
+
+static IN_FORCE: OnceLock<Arc<Registry>> = OnceLock::new();
+
+/// From now on [`in_force`] gives this one. Telemetry starts once in a process, so the first
+/// is the only one.
+pub(crate) fn put_in_force(registry: &Arc<Registry>) {
+    let _ = IN_FORCE.set(Arc::clone(registry));
+}
+
+/// The running telemetry's registry, whose handles may be kept as long as the process runs.
+/// Before it runs a handle would lead nowhere for good, and a test's would lead to the test
+/// that made it.
+#[cfg(feature = "http")]
+pub(crate) fn in_force() -> Option<&'static Registry> {
+    IN_FORCE.get().map(Arc::as_ref)
+}
 
 /// Metrics that run.
 pub(crate) struct Metrics {

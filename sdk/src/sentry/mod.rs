@@ -1,5 +1,7 @@
 //! The Sentry client: built only where `SENTRY_DSN` is set, on our own transport.
 
+#[cfg_attr(not(feature = "http"), path = "http_request/absent.rs")]
+pub(crate) mod http_request;
 mod ignore;
 mod rate_limits;
 mod request;

@@ -50,8 +50,14 @@ struct Kept(Fields);
 /// Keeps the fields.
 pub(crate) struct SpanFields;
 
+/// The server layer's spans, which keep their request themselves.
+const KEPT_ELSEWHERE: &str = "throughline::http";
+
 impl SpanFields {
     fn keeps(metadata: &Metadata<'_>) -> bool {
+        if metadata.target() == KEPT_ELSEWHERE {
+            return false;
+        }
         metadata.fields().iter().any(|field| is_kept(field.name()))
     }
 }

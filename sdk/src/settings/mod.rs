@@ -7,6 +7,8 @@ mod env;
 mod exporters;
 mod features;
 mod filter_address;
+#[cfg_attr(not(feature = "http"), path = "inbound/absent.rs")]
+pub(crate) mod inbound;
 mod kubernetes;
 mod limits;
 mod otlp;
@@ -32,6 +34,7 @@ use opentelemetry_sdk::metrics::Temporality;
 pub(crate) use batch::{BatchSettings, ReaderSettings};
 pub(crate) use env::Env;
 pub(crate) use filter_address::FILTER_ADDRESS;
+pub(crate) use inbound::InboundSettings;
 pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
@@ -98,6 +101,7 @@ pub(crate) struct Settings {
     /// Records a second of one callsite; `0` is no limit.
     pub(crate) burst_limit: u32,
     pub(crate) work: WorkSettings,
+    pub(crate) inbound: InboundSettings,
     pub(crate) service_name: Option<String>,
     pub(crate) resource_attributes: Vec<(String, String)>,
     pub(crate) kubernetes: KubernetesSettings,
@@ -140,6 +144,7 @@ impl Settings {
                 env.warn(format!("{} has no effect: {because}", variable.name));
             }
         }
+        let sampler = sampler::sampler(env);
         Ok(Self {
             disabled,
             log_level,
@@ -152,7 +157,8 @@ impl Settings {
             reader: signals.reader,
             temporality: signals.temporality,
             limits: LimitSettings::read(env),
-            sampler: sampler::sampler(env),
+            inbound: InboundSettings::read(env, sampler.trust),
+            sampler,
             propagators: propagators::propagators(env),
             prometheus: signals.prometheus,
             sentry,

@@ -10,7 +10,7 @@ use crate::event::Sinks;
 use crate::filter::live_filter;
 use crate::redaction::Redaction;
 use crate::{builder, start};
-use crate::{panic, propagation};
+use crate::{panic, propagation, sampling};
 
 /// Sets it up at the first call.
 pub(super) fn once() {
@@ -41,6 +41,7 @@ fn install() -> Result<(), String> {
         events: None,
         capture: Some(CaptureSink),
     });
+    sampling::put_in_force(None);
     start::install_subscriber(Vec::new(), filter, Some(&provider), None, &sinks, None)
         .map_err(|error| error.to_string())?;
     metrics::set_global_recorder(CaptureRecorder).map_err(|error| error.to_string())?;

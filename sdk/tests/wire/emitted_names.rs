@@ -19,7 +19,7 @@ fn emit() {
     let telemetry = throughline::builder("names")
         .version("1.2.3")
         .environment("test")
-        .series_limits(3, 10_000)
+        .series_limits(9, 10_000)
         .init()
         .unwrap();
     let span = tracing::info_span!("request", request.id = "r-1");
@@ -36,17 +36,90 @@ fn emit() {
         tracing::info_span!("inner").in_scope(|| tracing::info!("plain"));
     });
     std::thread::spawn(|| panic!("broken")).join().unwrap_err();
-    for (number, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
+    for (number, name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
+        .into_iter()
+        .enumerate()
+    {
         metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
     }
     for _ in 0..3 {
         tracing::info!(name: "cart.viewed", "more often than the burst limit allows");
     }
+    #[cfg(feature = "http")]
+    requests::answer();
     // Too large for the memory budget, so that there is a loss to tell of.
     let large = "x".repeat(600_000);
     tracing::info_span!("large", text = large.as_str()).in_scope(|| ());
     let report = telemetry.shutdown();
     assert_eq!(report.traces.dropped_total(), 1, "{report}");
+}
+
+/// What a server layer adds.
+#[cfg(feature = "http")]
+mod requests {
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http::{HeaderValue, Method, Request, Response, header};
+    use http_body_util::Full;
+    use throughline::http::PeerAddress;
+    use tower::{ServiceBuilder, ServiceExt, service_fn};
+
+    /// One of each kind.
+    pub(super) fn answer() {
+        let layer = throughline::http::server().route(|_| Some("/orders/{id}".into()));
+        let service = ServiceBuilder::new().layer(layer).service(service_fn(
+            |request: Request<()>| async move {
+                let mut response = Response::new(Full::new(Bytes::from("an order")));
+                match request.uri().path() {
+                    "/fails" => *response.status_mut() = http::StatusCode::BAD_GATEWAY,
+                    "/a.B/None" => {
+                        let unimplemented = HeaderValue::from_static("12");
+                        response.headers_mut().insert("grpc-status", unimplemented);
+                    }
+                    _ => {}
+                }
+                Ok::<_, Infallible>(response)
+            },
+        ));
+        for (path, content_type) in [
+            ("/orders/7?page=2", "text/plain"),
+            ("/fails", "text/plain"),
+            ("/a.B/None", "application/grpc"),
+        ] {
+            let mut request = Request::new(());
+            *request.uri_mut() = path.parse().unwrap();
+            *request.method_mut() = Method::from_bytes(b"BREW").unwrap();
+            let headers = request.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+            headers.insert(header::HOST, HeaderValue::from_static("shop.example:80"));
+            headers.insert(header::USER_AGENT, HeaderValue::from_static("test"));
+            let peer = "127.0.0.1:4711".parse().unwrap();
+            request.extensions_mut().insert(PeerAddress(peer));
+            futures::executor::block_on(async {
+                let response = service.clone().oneshot(request).await.unwrap();
+                http_body_util::BodyExt::collect(response.into_body())
+                    .await
+                    .unwrap();
+            });
+        }
+    }
+}
+
+/// Whether this set of features has what has this name.
+fn is_built(name: &str) -> bool {
+    let of_requests = [
+        "client.",
+        "error.type",
+        "http.",
+        "network.",
+        "rpc.",
+        "server.",
+        "url.",
+        "user_agent.",
+    ];
+    cfg!(feature = "http") || !of_requests.iter().any(|prefix| name.starts_with(prefix))
 }
 
 const VARIABLES: [(&str, &str); 12] = [
@@ -79,6 +152,7 @@ fn named(place: Place) -> BTreeSet<&'static str> {
         .iter()
         .filter(|attribute| attribute.set_by == SetBy::Sdk && attribute.places.contains(&place))
         .map(|attribute| attribute.name)
+        .filter(|name| is_built(name))
         .collect()
 }
 
@@ -126,6 +200,12 @@ fn every_metric_of_the_sdk_is_in_the_table_and_no_other() {
             Data::Gauge(gauge) => (MetricKind::Gauge, points(&gauge.data_points)),
             Data::Sum(sum) if sum.is_monotonic => (MetricKind::Counter, points(&sum.data_points)),
             Data::Sum(sum) => (MetricKind::UpDownCounter, points(&sum.data_points)),
+            Data::Histogram(histogram) => {
+                let points = histogram.data_points.iter();
+                let names = keys(points.flat_map(|point| &point.attributes));
+                let names = names.into_iter().map(str::to_owned).collect();
+                (MetricKind::Histogram, names)
+            }
             other => panic!("{} is {other:?}", metric.name),
         };
         emitted
@@ -135,7 +215,10 @@ fn every_metric_of_the_sdk_is_in_the_table_and_no_other() {
             .extend(attributes);
     }
     emitted.remove("orders.placed").unwrap();
-    let here = |name: &str| cfg!(target_os = "linux") || !name.starts_with("process.");
+    let here = |name: &str| {
+        let linux = cfg!(target_os = "linux") || !name.starts_with("process.");
+        linux && is_built(name)
+    };
     for metric in METRICS.iter().filter(|metric| here(metric.name)) {
         let attributes = metric.attributes.iter().map(|name| (*name).to_owned());
         let expected = (metric.kind, metric.unit.to_owned(), attributes.collect());

@@ -17,6 +17,10 @@ mod ends;
 mod features;
 mod filter_endpoint;
 mod fork;
+#[cfg(feature = "http")]
+mod grpc_server;
+#[cfg(feature = "axum")]
+mod http_server;
 mod lifecycle;
 mod limits;
 mod memory;
