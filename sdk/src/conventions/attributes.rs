@@ -170,6 +170,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     ]),
     sdk("session.id", EVERYWHERE),
     sdk("request.id", EVERYWHERE).was(&[billing("request_id"), fastapi("request_id")]),
+    sdk("tenant.id", EVERYWHERE),
     sdk("code.file.path", RECORD).was(&[
         cosmo("module"),
         cosmo("function"),

@@ -26,6 +26,7 @@ fn emit() {
     span.in_scope(|| {
         throughline::context::set_user("ada");
         throughline::context::set_session("s-1");
+        throughline::context::set_tenant("blue");
         let digits = "x".parse::<i32>().unwrap_err();
         let failure = std::io::Error::other(digits);
         tracing::error!(
