@@ -13,6 +13,9 @@ mod export;
 mod filter;
 mod filter_endpoint;
 mod fork;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 mod http_server;
 mod limits;
 mod metrics;

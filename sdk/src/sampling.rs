@@ -7,6 +7,7 @@
 //! parent from a request, or inject themselves into one, so they go the whole way and the
 //! SDK decides once their parent is set.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -115,6 +116,19 @@ impl ShouldSample for RateLimited {
             trace_state,
         }
     }
+}
+
+/// Whether [`HeadSampler::decide`] is asked, and so no child of an unsampled span is kept.
+static EARLY: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn decide_early(early: bool) {
+    EARLY.store(early, Ordering::Relaxed);
+}
+
+/// For who can spare the making of a span that nobody would keep.
+#[cfg(feature = "http")]
+pub(crate) fn decides_early() -> bool {
+    EARLY.load(Ordering::Relaxed)
 }
 
 /// What the span layer does with a new span.

@@ -259,6 +259,14 @@ struct Declares {
     promoted: bool,
 }
 
+/// Whether it is a span of our HTTP client, which takes no parent from outside.
+fn is_clients(metadata: &Metadata<'_>) -> bool {
+    #[cfg(feature = "http")]
+    return metadata.target() == crate::http::CLIENT_TARGET;
+    #[cfg(not(feature = "http"))]
+    return false;
+}
+
 impl Declares {
     /// In one pass: with a look-up for each name the span layer's part of a new span was
     /// twice as long.
@@ -269,6 +277,8 @@ impl Declares {
             declares.kind |= name == "otel.kind";
             declares.promoted |= PROMOTED.contains(&name);
         }
+        // The client has its span injected by who knows that it may be skipped.
+        declares.kind &= !is_clients(metadata);
         declares
     }
 }

@@ -22,7 +22,7 @@ use crate::export::{
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{self, Redactor};
 use crate::resource;
-use crate::sampling::HeadSampler;
+use crate::sampling::{self, HeadSampler};
 use crate::settings::FILTER_ADDRESS;
 use crate::settings::{self, Env, LogFormat, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
@@ -125,6 +125,9 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         limit,
     )?;
     settings::put_in_force(settings.work.clone());
+    if let Some(propagate_to) = settings.propagate_to.take() {
+        propagate_to.put_in_force();
+    }
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }
@@ -133,6 +136,8 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
             what: "metrics recorder",
         }
     })?;
+    #[cfg(feature = "http")]
+    facade::put_in_force(&metering.registry);
     if let Some(control) = control {
         filter_endpoint::serve(control, handle.clone(), runtime.handle())?;
     }
@@ -316,6 +321,7 @@ pub(crate) fn install_subscriber(
 ) -> Result<(), InitError> {
     // An empty list of layers would switch every callsite off.
     let layers = (!layers.is_empty()).then_some(layers);
+    sampling::decide_early(head.is_some());
     let spans = tracers.map(|provider| SpanLayer::new(provider.tracer("throughline"), head));
     tracing_subscriber::registry()
         .with(layers)

@@ -21,6 +21,8 @@ mod unit;
 mod view;
 
 use std::sync::Arc;
+#[cfg(feature = "http")]
+use std::sync::OnceLock;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
@@ -43,6 +45,24 @@ use bounds::Bounds;
 /// The instrumentation scope of all that comes through the facade, and of what is read of
 /// the process and its runtime.
 const SCOPE: &str = "throughline.metrics";
+
+/// The running telemetry's registry, for what keeps its handles.
+#[cfg(feature = "http")]
+static IN_FORCE: OnceLock<Arc<Registry>> = OnceLock::new();
+
+/// From now on [`in_force`] gives this one. Telemetry starts once in a process, so handles of
+/// the first are for its life.
+#[cfg(feature = "http")]
+pub(crate) fn put_in_force(registry: &Arc<Registry>) {
+    let _ = IN_FORCE.set(Arc::clone(registry));
+}
+
+/// The running telemetry's registry. `None` before it runs, and where a test captures: then
+/// each use asks the recorder, which may give each its own handle.
+#[cfg(feature = "http")]
+pub(crate) fn in_force() -> Option<&'static Registry> {
+    IN_FORCE.get().map(|registry| &**registry)
+}
 
 /// Metrics that run.
 pub(crate) struct Metrics {

@@ -11,6 +11,8 @@ mod kubernetes;
 mod limits;
 mod otlp;
 mod pairs;
+#[cfg_attr(not(feature = "http"), path = "propagate_to/absent.rs")]
+mod propagate_to;
 mod propagators;
 mod sampler;
 #[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
@@ -35,6 +37,7 @@ pub(crate) use filter_address::FILTER_ADDRESS;
 pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
+pub(crate) use propagate_to::PropagateTo;
 pub(crate) use propagators::PropagatorName;
 pub(crate) use sampler::{SamplerSettings, TrustInbound};
 pub(crate) use sentry::SentrySettings;
@@ -90,6 +93,8 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) sampler: SamplerSettings,
     pub(crate) propagators: Vec<PropagatorName>,
+    /// `None` once it is in force.
+    pub(crate) propagate_to: Option<PropagateTo>,
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) sentry: Option<SentrySettings>,
     pub(crate) log_format: Option<LogFormat>,
@@ -154,6 +159,7 @@ impl Settings {
             limits: LimitSettings::read(env),
             sampler: sampler::sampler(env),
             propagators: propagators::propagators(env),
+            propagate_to: Some(PropagateTo::read(env)?),
             prometheus: signals.prometheus,
             sentry,
             log_format: log_format(env),

@@ -172,6 +172,7 @@ pub const VARIABLES: &[Variable] = &[
     honoured("THROUGHLINE_LOG_FORMAT"),
     honoured("THROUGHLINE_MEMORY_BUDGET_BYTES"),
     honoured("THROUGHLINE_TRUST_INBOUND"),
+    honoured("THROUGHLINE_PROPAGATE_TO"),
     honoured("THROUGHLINE_FILTER_ADDRESS"),
     honoured("THROUGHLINE_BURST_LIMIT"),
     honoured("THROUGHLINE_SLOW_REQUEST_MS"),
