@@ -216,9 +216,10 @@ mod tests {
         assert_eq!(text(&values), [Some("ada"), None, Some("r1"), None]);
 
         of(&context).set(Promoted::Tenant, &Arc::from("blue"));
-        let more = baggage(&[("tenant.id", "red".to_owned()), ("session.id", "s1".to_owned())]);
-        let baggage_of = more.baggage().clone();
-        let context = from_baggage(&context.with_baggage(baggage_of));
+        let context = from_baggage(&context.with_baggage([
+            KeyValue::new("tenant.id", "red"),
+            KeyValue::new("session.id", "s1"),
+        ]));
         let values = of(&context).values();
         assert_eq!(text(&values), [Some("ada"), Some("s1"), Some("r1"), Some("blue")]);
 

@@ -136,7 +136,6 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
             what: "metrics recorder",
         }
     })?;
-    #[cfg(feature = "http")]
     facade::put_in_force(&metering.registry);
     if let Some(control) = control {
         filter_endpoint::serve(control, handle.clone(), runtime.handle())?;

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use metrics::Key;
+use metrics::{Key, Label};
 use metrics::atomics::AtomicU64;
-use opentelemetry::KeyValue;
+use opentelemetry::{KeyValue, Value};
 use opentelemetry::metrics::Meter;
 
 use super::bounds::Bounds;
@@ -286,16 +286,29 @@ fn is_usable(name: &str) -> bool {
         && name.bytes().all(rest)
 }
 
+/// Labels are texts; these attributes are numbers by the semantic conventions.
+const NUMBERS: [&str; 2] = ["http.response.status_code", "server.port"];
+
+fn value(label: &Label) -> Value {
+    let number = NUMBERS
+        .contains(&label.key())
+        .then(|| label.value().parse::<i64>().ok());
+    match number.flatten() {
+        Some(number) => number.into(),
+        None => Arc::<str>::from(label.value()).into(),
+    }
+}
+
 /// The labels as attributes: in one order, and each key once, the last value counting.
 fn attributes(key: &Key) -> Box<[KeyValue]> {
     let mut attributes: Vec<KeyValue> = Vec::with_capacity(key.labels().len());
     for label in key.labels() {
-        let value: Arc<str> = label.value().into();
+        let value = value(label);
         match attributes
             .iter_mut()
             .find(|known| known.key.as_str() == label.key())
         {
-            Some(known) => known.value = value.into(),
+            Some(known) => known.value = value,
             None => attributes.push(KeyValue::new(Arc::<str>::from(label.key()), value)),
         }
     }
@@ -316,6 +329,21 @@ mod tests {
         for bad in ["", "9lives", "_x", "a b", "a:b", "größe", long.as_str()] {
             assert!(!is_usable(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_the_conventions_count_is_a_number() {
+        let labels = vec![
+            metrics::Label::new("http.response.status_code", "404"),
+            metrics::Label::new("server.port", "http"),
+            metrics::Label::new("shop", "7"),
+        ];
+        let expected = [
+            KeyValue::new("http.response.status_code", 404),
+            KeyValue::new("server.port", "http"),
+            KeyValue::new("shop", "7"),
+        ];
+        assert_eq!(*attributes(&Key::from_parts("x", labels)), expected);
     }
 
     #[test]

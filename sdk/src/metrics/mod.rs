@@ -20,9 +20,7 @@ mod tokio;
 mod unit;
 mod view;
 
-use std::sync::Arc;
-#[cfg(feature = "http")]
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
@@ -46,22 +44,20 @@ use bounds::Bounds;
 /// the process and its runtime.
 const SCOPE: &str = "throughline.metrics";
 
-/// The running telemetry's registry, for what keeps its handles.
-#[cfg(feature = "http")]
 static IN_FORCE: OnceLock<Arc<Registry>> = OnceLock::new();
 
-/// From now on [`in_force`] gives this one. Telemetry starts once in a process, so handles of
-/// the first are for its life.
-#[cfg(feature = "http")]
+/// From now on [`in_force`] gives this one. Telemetry starts once in a process, so the first
+/// is the only one.
 pub(crate) fn put_in_force(registry: &Arc<Registry>) {
     let _ = IN_FORCE.set(Arc::clone(registry));
 }
 
-/// The running telemetry's registry. `None` before it runs, and where a test captures: then
-/// each use asks the recorder, which may give each its own handle.
+/// The running telemetry's registry, whose handles may be kept as long as the process runs.
+/// Before it runs a handle would lead nowhere for good, and a test's would lead to the test
+/// that made it.
 #[cfg(feature = "http")]
 pub(crate) fn in_force() -> Option<&'static Registry> {
-    IN_FORCE.get().map(|registry| &**registry)
+    IN_FORCE.get().map(Arc::as_ref)
 }
 
 /// Metrics that run.
