@@ -41,6 +41,7 @@ pub enum SetBy {
 }
 
 const RESOURCE: &[Place] = &[Place::Resource];
+const SPAN: &[Place] = &[Place::Span];
 const RECORD: &[Place] = &[Place::Record];
 const EVERYWHERE: &[Place] = &[Place::Span, Place::Record];
 
@@ -183,6 +184,19 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("exception.message", RECORD).was(&[billing("error")]),
     sdk("exception.stacktrace", RECORD),
     sdk("thread.name", RECORD).was(&[cosmo("thread"), cosmo("thread_name")]),
+    sdk("http.request.method_original", SPAN),
+    sdk("http.request.resend_count", SPAN),
+    sdk("http.request.body.size", SPAN),
+    sdk("http.response.body.size", SPAN),
+    sdk("url.full", SPAN),
+    sdk("url.template", SPAN),
+    sdk("server.address", SPAN),
+    sdk("server.port", SPAN),
+    sdk("network.protocol.version", SPAN),
+    sdk("error.type", SPAN),
+    sdk("rpc.system.name", SPAN),
+    sdk("rpc.method", SPAN),
+    sdk("rpc.response.status_code", SPAN),
     service("log.category", &[cosmo("security_category")]),
     service("event.severity", &[billing("severity")]),
     service(

@@ -163,7 +163,7 @@ mod tests {
         fn a_header_is_bounded_and_one_line_whatever_it_is_given(
             entries in proptest::collection::vec(
                 (any::<String>(), any::<String>(), any::<String>()), 0..80),
-            repeated in 1..200_usize,
+            repeated in 1..40_usize,
         ) {
             let mut header = BaggageHeader::default();
             for (key, value, metadata) in &entries {
