@@ -42,7 +42,10 @@ async fn main() -> Result<(), BoxError> {
             .body(Empty::new())?;
         let response = client.oneshot(request).await?;
         let body = response.into_body().collect().await?.to_bytes();
-        println!("the other service was told {}", String::from_utf8_lossy(&body));
+        println!(
+            "the other service was told {}",
+            String::from_utf8_lossy(&body)
+        );
         Ok::<(), BoxError>(())
     };
     let span = tracing::info_span!("place order", request.id = "r-1");
@@ -85,7 +88,9 @@ impl<B, E> Policy<Request<Empty<Bytes>>, Response<B>, E> for Once {
         _: &mut Request<Empty<Bytes>>,
         result: &mut Result<Response<B>, E>,
     ) -> Option<Ready<()>> {
-        let failed = result.as_ref().is_ok_and(|it| it.status().is_server_error());
+        let failed = result
+            .as_ref()
+            .is_ok_and(|it| it.status().is_server_error());
         let again = failed && !std::mem::replace(&mut self.tried, true);
         again.then(|| ready(()))
     }

@@ -194,10 +194,16 @@ mod tests {
         request.set(Promoted::Request, &Arc::from("r1"));
         let subtree = Correlation::subtree(context.clone());
         subtree.declare(Promoted::User as usize, &Arc::from("inner"));
-        assert_eq!(text(&subtree.values()), [Some("inner"), None, Some("r1"), None]);
+        assert_eq!(
+            text(&subtree.values()),
+            [Some("inner"), None, Some("r1"), None]
+        );
         assert_eq!(text(&request.values()), [None, None, Some("r1"), None]);
         subtree.set(Promoted::User, &Arc::from("ada"));
-        assert_eq!(text(&request.values()), [Some("ada"), None, Some("r1"), None]);
+        assert_eq!(
+            text(&request.values()),
+            [Some("ada"), None, Some("r1"), None]
+        );
     }
 
     #[test]
@@ -221,9 +227,16 @@ mod tests {
             KeyValue::new("session.id", "s1"),
         ]));
         let values = of(&context).values();
-        assert_eq!(text(&values), [Some("ada"), Some("s1"), Some("r1"), Some("blue")]);
+        assert_eq!(
+            text(&values),
+            [Some("ada"), Some("s1"), Some("r1"), Some("blue")]
+        );
 
-        for refused in ["x".repeat(257), "a\nb".to_owned(), "4111111111111111".to_owned()] {
+        for refused in [
+            "x".repeat(257),
+            "a\nb".to_owned(),
+            "4111111111111111".to_owned(),
+        ] {
             let context = from_baggage(&baggage(&[("user.id", refused)]));
             assert!(context.get::<Correlation>().is_none());
         }
@@ -238,6 +251,9 @@ mod tests {
         let subtree = Correlation::subtree(context.clone());
         subtree.declare(Promoted::User as usize, &Arc::from("ada"));
         assert_eq!(text(&subtree.stamp()), [None, None, Some("r1"), None]);
-        assert_eq!(text(&subtree.stamp()), [Some("ada"), None, Some("r1"), None]);
+        assert_eq!(
+            text(&subtree.stamp()),
+            [Some("ada"), None, Some("r1"), None]
+        );
     }
 }

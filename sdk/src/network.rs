@@ -70,10 +70,7 @@ pub(crate) fn is_near_name(name: &str) -> bool {
     if let Ok(address) = name.parse::<IpAddr>() {
         return is_near_address(address);
     }
-    !name.contains('.')
-        || LOCAL_SUFFIXES
-            .iter()
-            .any(|suffix| is_below(name, suffix))
+    !name.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| is_below(name, suffix))
 }
 
 /// Whether a name is one of the names below `suffix`, in any case: not the suffix itself.

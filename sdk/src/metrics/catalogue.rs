@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use metrics::{Key, Label};
 use metrics::atomics::AtomicU64;
-use opentelemetry::{KeyValue, Value};
+use metrics::{Key, Label};
 use opentelemetry::metrics::Meter;
+use opentelemetry::{KeyValue, Value};
 
 use super::bounds::Bounds;
 use super::registry::{Limits, count};

@@ -100,7 +100,10 @@ impl AllowedHosts {
             return false;
         }
         (self.near && network::is_near_name(host))
-            || self.names.iter().any(|name| host.eq_ignore_ascii_case(name))
+            || self
+                .names
+                .iter()
+                .any(|name| host.eq_ignore_ascii_case(name))
             || self
                 .suffixes
                 .iter()
@@ -212,7 +215,14 @@ mod tests {
     #[test]
     fn a_number_is_an_address_in_disguise_and_no_name_of_one_label() {
         let default = AllowedHosts::default();
-        for disguised in ["134744072", "0x08080808", "8.8.2056", "010.8.8", "0x8.1", "0X1"] {
+        for disguised in [
+            "134744072",
+            "0x08080808",
+            "8.8.2056",
+            "010.8.8",
+            "0x8.1",
+            "0X1",
+        ] {
             assert!(!default.allow(disguised), "{disguised}");
         }
     }

@@ -126,7 +126,10 @@ mod tests {
             "user.id=50%2525%2C%20a%3D%22b%22%3Bc%5Cd%20%C3%A9"
         );
         assert_eq!(written(&[("a b,c", "1", "p=2;q")]), "a%20b%2Cc=1;p=2;q");
-        assert_eq!(written(&[("a", "1", "p,evil=2"), ("b", "2", "x\r\ny")]), "a=1,b=2");
+        assert_eq!(
+            written(&[("a", "1", "p,evil=2"), ("b", "2", "x\r\ny")]),
+            "a=1,b=2"
+        );
         assert_eq!(written(&[("", "1", ""), (" ", "2", "")]), "");
     }
 

@@ -30,7 +30,9 @@ pub(crate) fn inject(context: &Context, headers: &mut HeaderMap) {
     let Some(correlation) = context.get::<Correlation>() else {
         return;
     };
-    let known = correlation.values().map(|value| value.filter(|value| may_leave(value)));
+    let known = correlation
+        .values()
+        .map(|value| value.filter(|value| may_leave(value)));
     if let Some(request) = &known[Promoted::Request as usize]
         && let Ok(request) = HeaderValue::from_str(request)
     {
@@ -120,7 +122,10 @@ mod tests {
 
     #[test]
     fn what_is_known_here_replaces_what_the_caller_said_and_the_rest_stays() {
-        let known = [(Promoted::User, "ada, the first"), (Promoted::Tenant, "blue")];
+        let known = [
+            (Promoted::User, "ada, the first"),
+            (Promoted::Tenant, "blue"),
+        ];
         assert_eq!(
             baggage(Some("shop=7;ttl=1, user.id=bob ,session.id=s-1"), &known),
             "user.id=ada%2C%20the%20first,tenant.id=blue,shop=7;ttl=1,session.id=s-1"
@@ -130,7 +135,13 @@ mod tests {
 
     #[test]
     fn what_was_redacted_or_is_no_id_stays_here() {
-        for no in ["[redacted]", "a [redacted] b", "", "line\nbreak", &"x".repeat(257)] {
+        for no in [
+            "[redacted]",
+            "a [redacted] b",
+            "",
+            "line\nbreak",
+            &"x".repeat(257),
+        ] {
             assert!(!may_leave(no), "{no}");
         }
         assert!(may_leave("ada@example.com") && may_leave(&"x".repeat(256)));

@@ -47,7 +47,12 @@ mod tests {
         assert!(read("").unwrap().0.allow("localhost"));
         assert!(!read("none").unwrap().0.allow("localhost"));
         let said = read("private,api.example.com:443").unwrap_err().to_string();
-        for part in [VARIABLE, "api.example.com:443", "has a port", "*.example.com"] {
+        for part in [
+            VARIABLE,
+            "api.example.com:443",
+            "has a port",
+            "*.example.com",
+        ] {
             assert!(said.contains(part), "{said}");
         }
     }

@@ -104,11 +104,7 @@ fn what_is_set_at_any_depth_is_on_the_whole_request_from_then_on() {
         .find(|line| line["message"] == "after")
         .unwrap();
     assert_eq!(
-        (
-            &after["user_id"],
-            &after["session_id"],
-            &after["tenant_id"]
-        ),
+        (&after["user_id"], &after["session_id"], &after["tenant_id"]),
         (&"ada".into(), &"s-1".into(), &"blue".into())
     );
 }

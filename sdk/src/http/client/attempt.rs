@@ -193,7 +193,11 @@ impl Request<'_> {
             }
             Call::Http { method, template } => {
                 // By the conventions a method that nobody knows is no part of a name.
-                let word = if method == call::OTHER { "HTTP" } else { method };
+                let word = if method == call::OTHER {
+                    "HTTP"
+                } else {
+                    method
+                };
                 let full = template.map(|template| format!("{word} {template}"));
                 tracing::info_span!(
                     target: TARGET,

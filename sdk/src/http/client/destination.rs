@@ -18,11 +18,7 @@ pub(super) struct Destination<'a> {
 
 impl<'a> Destination<'a> {
     /// The request's own authority, else its `Host`, else the layer's origin.
-    pub(super) fn of_uri(
-        uri: &'a Uri,
-        headers: &'a HeaderMap,
-        origin: Option<&'a Uri>,
-    ) -> Self {
+    pub(super) fn of_uri(uri: &'a Uri, headers: &'a HeaderMap, origin: Option<&'a Uri>) -> Self {
         let mut destination = Self {
             scheme: uri.scheme_str().unwrap_or_default(),
             path: uri.path(),

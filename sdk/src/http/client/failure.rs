@@ -125,16 +125,34 @@ mod tests {
         let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
         for (error, kind) in [
             (Around("tcp connect error", refused()), "connection_refused"),
-            (Around("dns error", io::Error::other("no such name")), "name_resolution_error"),
-            (Around("request timed out", io::Error::other("late")), "timeout"),
-            (Around("x", io::Error::from(io::ErrorKind::TimedOut)), "timeout"),
-            (Around("x", io::Error::from(io::ErrorKind::BrokenPipe)), "connection_reset"),
-            (Around("x", io::Error::other(refused())), "connection_refused"),
+            (
+                Around("dns error", io::Error::other("no such name")),
+                "name_resolution_error",
+            ),
+            (
+                Around("request timed out", io::Error::other("late")),
+                "timeout",
+            ),
+            (
+                Around("x", io::Error::from(io::ErrorKind::TimedOut)),
+                "timeout",
+            ),
+            (
+                Around("x", io::Error::from(io::ErrorKind::BrokenPipe)),
+                "connection_reset",
+            ),
+            (
+                Around("x", io::Error::other(refused())),
+                "connection_refused",
+            ),
             (Around("x", io::Error::other("x")), "_OTHER"),
         ] {
             assert_eq!(Failure::of(&error).kind, kind, "{error:?}");
         }
-        let failure = Failure::of(&Around("for http://u:p@a/", io::Error::other("no such name")));
+        let failure = Failure::of(&Around(
+            "for http://u:p@a/",
+            io::Error::other("no such name"),
+        ));
         assert_eq!(failure.description, "no such name");
     }
 

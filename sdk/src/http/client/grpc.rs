@@ -1,8 +1,8 @@
 //! What tells a gRPC call, and how it ended:
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 
-use http::header::{CONTENT_TYPE, HeaderMap};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderMap};
 
 /// The names of the status codes, by their numbers.
 const CODES: [&str; 17] = [
@@ -86,7 +86,10 @@ mod tests {
     fn a_status_has_its_name_and_one_that_is_none_is_unknown() {
         let status_of = |value: &'static str| {
             let name = http::HeaderName::from_static("grpc-status");
-            status(&HeaderMap::from_iter([(name, HeaderValue::from_static(value))]))
+            status(&HeaderMap::from_iter([(
+                name,
+                HeaderValue::from_static(value),
+            )]))
         };
         assert_eq!(status_of("0"), Some("OK"));
         assert_eq!(status_of("16"), Some("UNAUTHENTICATED"));

@@ -11,9 +11,9 @@ mod destination;
 mod duration;
 mod failure;
 mod grpc;
-mod resends;
 #[cfg(feature = "reqwest")]
 mod reqwest;
+mod resends;
 mod service;
 mod url;
 

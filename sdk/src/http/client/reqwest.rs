@@ -160,7 +160,11 @@ fn begin(
 }
 
 fn answered(attempt: Attempt, response: &Response) {
-    attempt.answered(response.status(), response.version(), response.content_length());
+    attempt.answered(
+        response.status(),
+        response.version(),
+        response.content_length(),
+    );
 }
 
 /// reqwest knows of its own errors what their chain does not tell.

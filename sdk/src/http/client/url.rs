@@ -56,8 +56,7 @@ fn write_query(f: &mut fmt::Formatter<'_>, query: &str, redactor: &Redactor) -> 
 /// What stands there in plain text is found when the span ends.
 fn is_secret(key: &str, value: &str, redactor: &Redactor) -> bool {
     let key = decoded(key);
-    let signs = |name: &&str| name.eq_ignore_ascii_case(&key);
-    SIGNATURES.iter().any(|name| signs(&name))
+    SIGNATURES.iter().any(|name| name.eq_ignore_ascii_case(&key))
         || redactor.key(&key)
         || (value.contains('%') && matches!(redactor.text(&decoded(value)), Cow::Owned(_)))
 }
@@ -97,16 +96,34 @@ mod tests {
                 "https://[redacted]@a.example/x?y=1",
             ),
             ("https://ada@a.example/", "https://[redacted]@a.example/"),
-            ("http://a/?sig=hunter2&color=blue", "http://a/?sig=[redacted]&color=blue"),
+            (
+                "http://a/?sig=hunter2&color=blue",
+                "http://a/?sig=[redacted]&color=blue",
+            ),
             (
                 "http://a/?AWSAccessKeyId=hunter2&Signature=hunter2",
                 "http://a/?AWSAccessKeyId=[redacted]&Signature=[redacted]",
             ),
-            ("http://a/?x-goog-signature=hunter2", "http://a/?x-goog-signature=[redacted]"),
-            ("http://a/?access_token=hunter2", "http://a/?access_token=[redacted]"),
-            ("http://a/?pass%77ord=hunter2", "http://a/?pass%77ord=[redacted]"),
-            ("http://a/?user%5Bpassword%5D=hunter2", "http://a/?user%5Bpassword%5D=[redacted]"),
-            ("http://a/?auth=Bearer%20hunter2aaaaaaaa", "http://a/?auth=[redacted]"),
+            (
+                "http://a/?x-goog-signature=hunter2",
+                "http://a/?x-goog-signature=[redacted]",
+            ),
+            (
+                "http://a/?access_token=hunter2",
+                "http://a/?access_token=[redacted]",
+            ),
+            (
+                "http://a/?pass%77ord=hunter2",
+                "http://a/?pass%77ord=[redacted]",
+            ),
+            (
+                "http://a/?user%5Bpassword%5D=hunter2",
+                "http://a/?user%5Bpassword%5D=[redacted]",
+            ),
+            (
+                "http://a/?auth=Bearer%20hunter2aaaaaaaa",
+                "http://a/?auth=[redacted]",
+            ),
             (
                 "http://a/?next=https%3A%2F%2Fada%3Ahunter2%40b",
                 "http://a/?next=[redacted]",

@@ -37,7 +37,10 @@ pub(super) const SPAN: &[Row] = &[
     optional("http.response.body.size", Kind::Int),
     optional("http.response.header.*", Kind::Texts),
     optional("http.response.size", Kind::Int),
-    optional("network.transport", Kind::OneOf(&["pipe", "quic", "tcp", "udp", "unix"])),
+    optional(
+        "network.transport",
+        Kind::OneOf(&["pipe", "quic", "tcp", "udp", "unix"]),
+    ),
     optional("url.scheme", Kind::Text),
     optional("url.template", Kind::Text),
     optional("user_agent.original", Kind::Text),
@@ -88,7 +91,10 @@ fn a_request_is_told_as_the_conventions_have_it() {
     let full = format!("http://127.0.0.1:{port}/accounts/7?page=2");
     assert_eq!(text(call, "url.full"), Some(full));
     assert_eq!(call.attribute_i64("http.response.status_code"), Some(200));
-    assert_eq!(text(call, "network.protocol.version").as_deref(), Some("1.1"));
+    assert_eq!(
+        text(call, "network.protocol.version").as_deref(),
+        Some("1.1")
+    );
     assert_eq!(call.attribute_i64("http.request.body.size"), Some(0));
     assert_eq!(call.attribute_i64("http.response.body.size"), Some(5));
     assert_eq!(text(call, "request.id").as_deref(), Some("r-1"));
@@ -130,13 +136,18 @@ fn a_method_that_nobody_knows_and_a_template_have_their_attributes() {
     let calls = calls(&receiver);
     let by_name = |name: &str| {
         let mut named = calls.iter().filter(|call| call.name == name);
-        let found = named.next().unwrap_or_else(|| panic!("no {name}: {calls:#?}"));
+        let found = named
+            .next()
+            .unwrap_or_else(|| panic!("no {name}: {calls:#?}"));
         (found, named.count())
     };
     let (brewed, others) = by_name("HTTP /pots/{id}");
     let due = ["http.response.status_code", "http.request.method_original"];
     hold(SPAN, &brewed.attributes, &due, &[]);
-    assert_eq!(text(brewed, "http.request.method").as_deref(), Some("_OTHER"));
+    assert_eq!(
+        text(brewed, "http.request.method").as_deref(),
+        Some("_OTHER")
+    );
     assert_eq!(others, 1, "case matters");
     let (put, _) = by_name("PUT /pots/{id}");
     hold(SPAN, &put.attributes, &due[..1], &[]);
@@ -175,11 +186,14 @@ fn a_status_of_400_and_above_fails_the_span_and_is_its_error() {
         let message = call.status.as_ref().map_or("", |status| &status.message);
         assert_eq!(message, "", "the code says it all");
         let mut points = histogram(&metric).iter();
-        let point = points.find(|point| {
-            point.attributes.attribute_i64("http.response.status_code") == code
-        });
+        let point = points
+            .find(|point| point.attributes.attribute_i64("http.response.status_code") == code);
         let kind = point.unwrap().attributes.attribute("error.type");
-        assert_eq!(kind.map(|kind| crate::support::text(Some(kind))), error, "{status}");
+        assert_eq!(
+            kind.map(|kind| crate::support::text(Some(kind))),
+            error,
+            "{status}"
+        );
     }
 }
 
@@ -203,8 +217,15 @@ fn the_span_ends_with_the_headers_whatever_becomes_of_the_body() {
     });
     let calls = calls(&receiver);
     assert_eq!(calls.len(), 1);
-    assert!(!is_error(&calls[0]), "a body that nobody reads is no failure");
-    assert_eq!(text(&calls[0], "http.response.body.size"), None, "not known");
+    assert!(
+        !is_error(&calls[0]),
+        "a body that nobody reads is no failure"
+    );
+    assert_eq!(
+        text(&calls[0], "http.response.body.size"),
+        None,
+        "not known"
+    );
     let spans = receiver.spans();
     let after = spans.iter().find(|span| span.name == "after").unwrap();
     assert!(calls[0].end_time_unix_nano <= after.start_time_unix_nano);

@@ -28,7 +28,8 @@ fn set(entries: &[&str]) -> BTreeSet<String> {
     entries.iter().map(|entry| (*entry).to_owned()).collect()
 }
 
-const JWT: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
+const JWT: &str =
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P";
 
 #[test]
 fn what_is_known_travels_as_baggage_and_secrets_do_not() {
@@ -51,7 +52,11 @@ fn what_is_known_travels_as_baggage_and_secrets_do_not() {
                 context::set_user("x".repeat(257));
                 context::set_tenant("line\nbreak");
                 let rest = set(&["request.id=r-1"]);
-                assert_eq!(baggage_sent(&server).await, rest, "what is no id stays here");
+                assert_eq!(
+                    baggage_sent(&server).await,
+                    rest,
+                    "what is no id stays here"
+                );
             };
             let span = tracing::info_span!("request", request.id = "r-1");
             request.instrument(span).await;
@@ -101,9 +106,7 @@ fn the_next_service_takes_up_what_it_is_told_where_it_trusts() {
             let headers: HashMap<String, String> = server
                 .last()
                 .iter()
-                .map(|(name, value)| {
-                    (name.to_string(), value.to_str().unwrap().to_owned())
-                })
+                .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
                 .collect();
             let received = global::get_text_map_propagator(|propagator| {
                 propagator.extract_with_context(&Context::new(), &headers)
@@ -118,7 +121,9 @@ fn the_next_service_takes_up_what_it_is_told_where_it_trusts() {
         });
     });
     let (logs, spans) = (receiver.logs(), receiver.spans());
-    let log = logs.iter().find(|log| log.message() == Some("in the next service"));
+    let log = logs
+        .iter()
+        .find(|log| log.message() == Some("in the next service"));
     let log = &log.unwrap().attributes;
     let places = spans
         .iter()
@@ -135,7 +140,10 @@ fn the_next_service_takes_up_what_it_is_told_where_it_trusts() {
             ("tenant.id", "blue"),
         ] {
             let value = attributes.attribute(key);
-            assert_eq!(value.map(|it| crate::support::text(Some(it))).as_deref(), Some(expected));
+            assert_eq!(
+                value.map(|it| crate::support::text(Some(it))).as_deref(),
+                Some(expected)
+            );
         }
     }
     assert_eq!(count, 3);

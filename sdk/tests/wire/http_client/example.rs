@@ -20,7 +20,11 @@ fn program(name: &str) -> PathBuf {
 fn the_example_sends_one_trace_and_tells_only_who_may_know() {
     let receiver = Receiver::start().unwrap();
     let mut command = Command::new(program("http_client"));
-    for variable in ["OTEL_SERVICE_NAME", "OTEL_PROPAGATORS", "THROUGHLINE_PROPAGATE_TO"] {
+    for variable in [
+        "OTEL_SERVICE_NAME",
+        "OTEL_PROPAGATORS",
+        "THROUGHLINE_PROPAGATE_TO",
+    ] {
         command.env_remove(variable);
     }
     let output = command
@@ -37,6 +41,10 @@ fn the_example_sends_one_trace_and_tells_only_who_may_know() {
         .collect();
     assert_eq!(counts, [None, Some(1)]);
     assert!(calls.iter().all(|call| call.name == "GET /accounts/{id}"));
-    assert!(calls.iter().all(|call| text(call, "tenant.id").as_deref() == Some("blue")));
+    assert!(
+        calls
+            .iter()
+            .all(|call| text(call, "tenant.id").as_deref() == Some("blue"))
+    );
     assert_eq!(calls[0].trace_id(), calls[1].trace_id());
 }

@@ -56,7 +56,10 @@ fn a_name_that_does_not_exist_is_not_resolved() {
         // By RFC 6761 no resolver knows it.
         let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
         let client = throughline::http::client().layer(client);
-        client.oneshot(get("http://nobody.invalid/")).await.unwrap_err();
+        client
+            .oneshot(get("http://nobody.invalid/"))
+            .await
+            .unwrap_err();
     });
     assert_eq!(kind, "name_resolution_error");
 }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use throughline_receiver::proto::collector::trace::v1::ExportTraceServiceRequest;
 use throughline_receiver::proto::collector::trace::v1::trace_service_client::TraceServiceClient;
-use throughline_receiver::{Addresses, Attributes, ExportRequest, Rejection};
+use throughline_receiver::{Addresses, ExportRequest, Rejection};
 use tonic::transport::Endpoint;
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -49,7 +49,10 @@ const SPAN: &[Row] = &[
     optional("network.peer.port", Kind::Int),
     optional("network.protocol.name", Kind::Text),
     optional("network.protocol.version", Kind::Text),
-    optional("network.transport", Kind::OneOf(&["pipe", "quic", "tcp", "udp", "unix"])),
+    optional(
+        "network.transport",
+        Kind::OneOf(&["pipe", "quic", "tcp", "udp", "unix"]),
+    ),
     optional("rpc.request.metadata.*", Kind::Texts),
     optional("rpc.response.metadata.*", Kind::Texts),
 ];
@@ -94,10 +97,10 @@ fn a_call_of_a_tonic_client_is_told_as_the_conventions_have_it() {
             let taking = taking.unwrap();
             assert_eq!(export(at(&taking)).await, Ok(()));
             assert!(carried.lock().unwrap()[0].is_some(), "the trace goes along");
-            let refusing = throughline_receiver::Server::start(
-                Addresses::default(),
-                |_: ExportRequest| Err(Rejection::Invalid("no".to_owned())),
-            );
+            let refusing =
+                throughline_receiver::Server::start(Addresses::default(), |_: ExportRequest| {
+                    Err(Rejection::Invalid("no".to_owned()))
+                });
             let refusing = refusing.unwrap();
             let refused = Err(tonic::Code::InvalidArgument);
             assert_eq!(export(at(&refusing)).await, refused);
@@ -116,7 +119,10 @@ fn a_call_of_a_tonic_client_is_told_as_the_conventions_have_it() {
         let is = |call: &&throughline_receiver::Received<_>| {
             text(call, "rpc.response.status_code").as_deref() == Some(code)
         };
-        let call = calls.iter().find(is).unwrap_or_else(|| panic!("{code}: {calls:#?}"));
+        let call = calls
+            .iter()
+            .find(is)
+            .unwrap_or_else(|| panic!("{code}: {calls:#?}"));
         let due: &[&str] = match error {
             Some(_) => &["server.port", "error.type"],
             None => &["server.port"],
@@ -130,7 +136,11 @@ fn a_call_of_a_tonic_client_is_told_as_the_conventions_have_it() {
     let metric = metric(&receiver, DURATION.name);
     DURATION.hold(&metric, &["server.port"]);
     assert_eq!(histogram(&metric).len(), 3);
-    let names: Vec<_> = receiver.metrics().iter().map(|it| it.name.clone()).collect();
+    let names: Vec<_> = receiver
+        .metrics()
+        .iter()
+        .map(|it| it.name.clone())
+        .collect();
     let http = "http.client.request.duration".to_owned();
     assert!(!names.contains(&http), "a call is no request as well");
 }
@@ -144,10 +154,19 @@ fn a_call_ends_with_its_trailers_or_where_its_body_does() {
                 ("Trailers", vec![data(), trailers("5")], 200),
                 ("Nameless", vec![data(), trailers("99")], 200),
                 ("Nothing", vec![data()], 200),
-                ("Broken", vec![data(), Err(std::io::ErrorKind::ConnectionReset)], 200),
+                (
+                    "Broken",
+                    vec![data(), Err(std::io::ErrorKind::ConnectionReset)],
+                    200,
+                ),
                 ("Gateway", vec![data()], 502),
             ] {
-                call(name, frames, status).await.collect().await.map(drop).ok();
+                call(name, frames, status)
+                    .await
+                    .collect()
+                    .await
+                    .map(drop)
+                    .ok();
             }
             // Of a stream that goes on the caller has had enough.
             let mut body = call("Stream", vec![data(), data(), trailers("0")], 200).await;
@@ -194,8 +213,10 @@ async fn call(
     parts: Vec<Part>,
     status: u16,
 ) -> impl hyper::body::Body<Data = Bytes, Error = tower::BoxError> + Unpin {
-    let parts: Vec<Result<_, std::io::Error>> =
-        parts.into_iter().map(|part| part.map_err(Into::into)).collect();
+    let parts: Vec<Result<_, std::io::Error>> = parts
+        .into_iter()
+        .map(|part| part.map_err(Into::into))
+        .collect();
     let mut parts = Some(parts);
     let inner = service_fn(move |_: Request<Full<Bytes>>| {
         let body = StreamBody::new(futures::stream::iter(parts.take().unwrap()));

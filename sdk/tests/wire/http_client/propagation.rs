@@ -94,7 +94,9 @@ fn a_layer_s_own_list_counts_instead_of_the_variable_s() {
         with_telemetry(async || {
             let server = Server::start().await;
             let span = tracing::info_span!("request");
-            let layer = throughline::http::client().propagate_to("payments").unwrap();
+            let layer = throughline::http::client()
+                .propagate_to("payments")
+                .unwrap();
             let port = server.address.port();
             for (host, expected) in [("payments", &["traceparent"][..]), ("localhost", &[])] {
                 let request = get(&format!("http://{host}:{port}/"));
@@ -117,7 +119,10 @@ fn an_entry_that_is_none_keeps_telemetry_from_starting() {
     let said = outcome.stdout.lines().find(|line| line.starts_with("SAID"));
     let said = said.unwrap();
     assert!(said.contains("THROUGHLINE_PROPAGATE_TO"), "{said}");
-    assert!(said.contains("\"api.example.com:443\" has a port"), "{said}");
+    assert!(
+        said.contains("\"api.example.com:443\" has a port"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -126,7 +131,10 @@ fn the_trace_goes_by_the_installed_propagators() {
     for (propagators, expected) in [
         ("tracecontext", &["traceparent", "x-request-id"][..]),
         ("b3", &["b3", "x-request-id"]),
-        ("b3multi,baggage", &["baggage", "x-b3-traceid", "x-request-id"]),
+        (
+            "b3multi,baggage",
+            &["baggage", "x-b3-traceid", "x-request-id"],
+        ),
         ("xray", &["x-amzn-trace-id", "x-request-id"]),
         ("none", &["x-request-id"]),
     ] {
@@ -142,7 +150,10 @@ fn the_trace_goes_by_the_installed_propagators() {
                 println!("\nTOLD {}", carried(&headers).join(","));
             });
         });
-        let told = outcome.stdout.lines().find_map(|it| it.strip_prefix("TOLD "));
+        let told = outcome
+            .stdout
+            .lines()
+            .find_map(|it| it.strip_prefix("TOLD "));
         assert_eq!(told, Some(&*expected.join(",")), "{propagators}");
     }
 }
@@ -156,7 +167,10 @@ fn the_server_is_told_the_client_s_span_and_what_another_trace_left_is_gone() {
             let stale = |host: &str| {
                 let mut request = get(&format!("http://{host}:{}/", server.address.port()));
                 for (name, value) in [
-                    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+                    (
+                        "traceparent",
+                        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+                    ),
                     ("tracestate", "vendor=1"),
                     ("baggage", "user.id=mallory"),
                     ("x-request-id", "forged"),
@@ -172,26 +186,40 @@ fn the_server_is_told_the_client_s_span_and_what_another_trace_left_is_gone() {
             near.instrument(span.clone()).await.unwrap();
             let headers = server.last();
             println!("\nPARENT {}", headers["traceparent"].to_str().unwrap());
-            assert_eq!(carried(&headers), ["traceparent", "baggage", "x-request-id"]);
+            assert_eq!(
+                carried(&headers),
+                ["traceparent", "baggage", "x-request-id"]
+            );
             assert_eq!(headers["baggage"], "request.id=r-1");
             assert_eq!(headers["x-request-id"], "r-1");
             assert_eq!(headers.get_all("traceparent").iter().count(), 1);
 
-            let far = layer.layer(hyper_client()).oneshot(stale("api.example.com"));
+            let far = layer
+                .layer(hyper_client())
+                .oneshot(stale("api.example.com"));
             far.instrument(span).await.unwrap();
             let headers = server.last();
-            assert_eq!(headers["x-request-id"], "forged", "the caller's own are its own");
+            assert_eq!(
+                headers["x-request-id"], "forged",
+                "the caller's own are its own"
+            );
             assert_eq!(headers["tracestate"], "vendor=1");
         });
     });
-    let parent = outcome.stdout.lines().find_map(|it| it.strip_prefix("PARENT "));
+    let parent = outcome
+        .stdout
+        .lines()
+        .find_map(|it| it.strip_prefix("PARENT "));
     let parent = parent.unwrap().to_owned();
     let calls = calls(&receiver);
     assert_eq!(calls.len(), 2);
     let ids = |call: &throughline_receiver::Received<Span>| {
         format!("00-{}-{}-01", call.trace_id(), call.span_id())
     };
-    assert!(calls.iter().any(|call| ids(call) == parent), "{parent} {calls:#?}");
+    assert!(
+        calls.iter().any(|call| ids(call) == parent),
+        "{parent} {calls:#?}"
+    );
 }
 
 #[test]
@@ -206,7 +234,9 @@ fn a_request_that_names_no_host_goes_by_its_host_header_or_the_layer_s_origin() 
             let keep = Arc::clone(&seen);
             let inner = tower::service_fn(move |request: Request<Full<Bytes>>| {
                 keep.lock().unwrap().push(carried(request.headers()).len());
-                std::future::ready(Ok::<_, std::io::Error>(http::Response::new(request.into_body())))
+                std::future::ready(Ok::<_, std::io::Error>(http::Response::new(
+                    request.into_body(),
+                )))
             });
             let origin = http::Uri::from_static("https://ledger:8443");
             let plain = throughline::http::client();
@@ -222,7 +252,9 @@ fn a_request_that_names_no_host_goes_by_its_host_header_or_the_layer_s_origin() 
                     request.headers_mut().insert("host", host);
                 }
                 let call = layer.layer(inner.clone()).oneshot(request);
-                call.instrument(tracing::info_span!("request")).await.unwrap();
+                call.instrument(tracing::info_span!("request"))
+                    .await
+                    .unwrap();
             }
             assert_eq!(*seen.lock().unwrap(), [0, 1, 0, 1]);
         });
@@ -231,7 +263,11 @@ fn a_request_that_names_no_host_goes_by_its_host_header_or_the_layer_s_origin() 
         .iter()
         .map(|call| {
             let text = |key| super::text(call, key).unwrap_or_default();
-            (text("server.address"), text("server.port"), text("url.full"))
+            (
+                text("server.address"),
+                text("server.port"),
+                text("url.full"),
+            )
         })
         .collect();
     told.sort();

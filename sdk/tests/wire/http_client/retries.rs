@@ -22,7 +22,9 @@ impl<B, E> Policy<Request<Full<Bytes>>, Response<B>, E> for Again {
         _: &mut Request<Full<Bytes>>,
         result: &mut Result<Response<B>, E>,
     ) -> Option<Ready<()>> {
-        let failed = !result.as_ref().is_ok_and(|response| response.status().is_success());
+        let failed = !result
+            .as_ref()
+            .is_ok_and(|response| response.status().is_success());
         self.0 = self.0.checked_sub(1).filter(|_| failed)?;
         Some(ready(()))
     }

@@ -15,7 +15,10 @@ fn servers_and_methods_without_end_share_a_series() {
         with_telemetry(async || {
             for number in 0..3_000 {
                 let request = get(&format!("http://host{number}.example.com/"));
-                answering(200, HeaderMap::new()).oneshot(request).await.unwrap();
+                answering(200, HeaderMap::new())
+                    .oneshot(request)
+                    .await
+                    .unwrap();
             }
             for number in 0..3_000 {
                 let uri = format!("http://payments/shop.Payments/Method{number}");
@@ -23,7 +26,10 @@ fn servers_and_methods_without_end_share_a_series() {
                 let mut headers = HeaderMap::new();
                 headers.insert("grpc-status", http::HeaderValue::from_static("0"));
                 let client = answering(200, headers);
-                client.oneshot(request.body(Full::default()).unwrap()).await.unwrap();
+                client
+                    .oneshot(request.body(Full::default()).unwrap())
+                    .await
+                    .unwrap();
             }
         });
     });
