@@ -32,6 +32,10 @@ pub(crate) struct SpanLayer<S> {
     skips: AtomicBool,
 }
 
+/// The target of our HTTP client's spans. They have a kind, but take no parent from outside,
+/// and are injected by who knows that they may be skipped: so they are decided early.
+pub(crate) const CLIENT_TARGET: &str = "throughline::http::client";
+
 /// In the extensions of a span that nobody will keep: the context that it stands for, with
 /// the ids that its records carry.
 struct Skipped(OtelContext);
@@ -259,14 +263,6 @@ struct Declares {
     promoted: bool,
 }
 
-/// Whether it is a span of our HTTP client, which takes no parent from outside.
-fn is_clients(metadata: &Metadata<'_>) -> bool {
-    #[cfg(feature = "http")]
-    return metadata.target() == crate::http::CLIENT_TARGET;
-    #[cfg(not(feature = "http"))]
-    return false;
-}
-
 impl Declares {
     /// In one pass: with a look-up for each name the span layer's part of a new span was
     /// twice as long.
@@ -277,8 +273,7 @@ impl Declares {
             declares.kind |= name == "otel.kind";
             declares.promoted |= PROMOTED.contains(&name);
         }
-        // The client has its span injected by who knows that it may be skipped.
-        declares.kind &= !is_clients(metadata);
+        declares.kind &= metadata.target() != CLIENT_TARGET;
         declares
     }
 }

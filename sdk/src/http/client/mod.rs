@@ -24,14 +24,11 @@ use tower_layer::Layer;
 
 use crate::InitError;
 use crate::propagation::{ALLOWED_EXPECTED, AllowedHosts, allowed_in_force};
+use crate::span_layer::CLIENT_TARGET as TARGET;
 
 pub use body::ClientBody;
 pub use resends::{CountResends, CountResendsLayer, Resends, count_resends};
 pub use service::{ClientFuture, ClientService};
-
-/// The target of the spans. The span layer knows it: such a span never extracts a parent, so
-/// it is decided early although it has a kind.
-pub(crate) const TARGET: &str = "throughline::http::client";
 
 /// A layer for clients: hyper-util's, tonic's channels, any Tower service of
 /// `http::Request`; with the feature `reqwest`, reqwest's as well.

@@ -56,7 +56,9 @@ fn write_query(f: &mut fmt::Formatter<'_>, query: &str, redactor: &Redactor) -> 
 /// What stands there in plain text is found when the span ends.
 fn is_secret(key: &str, value: &str, redactor: &Redactor) -> bool {
     let key = decoded(key);
-    SIGNATURES.iter().any(|name| name.eq_ignore_ascii_case(&key))
+    SIGNATURES
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(&key))
         || redactor.key(&key)
         || (value.contains('%') && matches!(redactor.text(&decoded(value)), Cow::Owned(_)))
 }
