@@ -242,6 +242,36 @@ mod tests {
         }
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_baggage_header_panics_or_tells_what_is_no_id(header in "[ -~]{0,200}|\\PC{0,64}") {
+            use opentelemetry::propagation::TextMapPropagator;
+            let carrier = std::collections::HashMap::from([("baggage".to_owned(), header)]);
+            let propagator = opentelemetry_sdk::propagation::BaggagePropagator::new();
+            let received = propagator.extract_with_context(&Context::new(), &carrier);
+            if let Some(told) = from_baggage(&received).get::<Correlation>() {
+                for value in told.values().iter().flatten() {
+                    proptest::prop_assert!(is_id(value), "{:?}", value);
+                }
+            }
+        }
+
+        #[test]
+        fn an_id_of_any_letters_is_taken_up_as_it_was_sent(id in "\\PC{1,40}") {
+            use opentelemetry::propagation::TextMapPropagator;
+            proptest::prop_assume!(id.trim() == id && is_id(&id));
+            proptest::prop_assume!(&*redaction::known_value("tenant.id", &id) == id.as_str());
+            let mut header = crate::propagation::BaggageHeader::default();
+            header.push("tenant.id", &id, "");
+            let header = header.finish().unwrap_or_default();
+            let carrier = std::collections::HashMap::from([("baggage".to_owned(), header)]);
+            let propagator = opentelemetry_sdk::propagation::BaggagePropagator::new();
+            let received = propagator.extract_with_context(&Context::new(), &carrier);
+            let values = of(&from_baggage(&received)).values();
+            proptest::prop_assert_eq!(text(&values), [None, None, None, Some(&*id)]);
+        }
+    }
+
     #[test]
     fn the_declaring_span_is_not_stamped_with_what_it_declares() {
         let context = within(Correlation::root());

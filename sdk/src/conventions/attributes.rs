@@ -196,7 +196,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("error.type", SPAN),
     sdk("rpc.system.name", SPAN),
     sdk("rpc.method", SPAN),
-    sdk("rpc.response.status_code", SPAN),
+    sdk("rpc.status_code", SPAN),
     service("log.category", &[cosmo("security_category")]),
     service("event.severity", &[billing("severity")]),
     service(

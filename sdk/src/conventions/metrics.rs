@@ -104,7 +104,7 @@ pub const METRICS: &[Metric] = &[
             "rpc.method",
             "server.address",
             "server.port",
-            "rpc.response.status_code",
+            "rpc.status_code",
             "error.type",
         ],
     ),
