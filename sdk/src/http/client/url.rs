@@ -1,7 +1,8 @@
 //! `url.full` without its secrets, written only where somebody keeps the span.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::cell::Cell;
+use std::fmt::{self, Write};
 
 use percent_encoding::percent_decode_str;
 
@@ -18,38 +19,63 @@ const SIGNATURES: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Sig
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FullUrl<'a>(pub(super) Destination<'a>);
 
+thread_local! {
+    /// Where an address is put together, so that who keeps it allocates once, for all of it.
+    static SPARE: Cell<String> = const { Cell::new(String::new()) };
+}
+
+/// What a thread keeps of it; the storage of a longer address is given back.
+const KEEP: usize = 4_096;
+
 impl fmt::Display for FullUrl<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = SPARE.try_with(Cell::take).unwrap_or_default();
+        text.clear();
+        self.write(&mut text);
+        let written = f.write_str(&text);
+        if text.capacity() <= KEEP {
+            // A thread at its end has no place for it.
+            let _ = SPARE.try_with(|spare| spare.set(text));
+        }
+        written
+    }
+}
+
+impl FullUrl<'_> {
+    fn write(&self, text: &mut String) {
         let to = &self.0;
-        write!(f, "{}://", to.scheme)?;
+        text.push_str(to.scheme);
+        text.push_str("://");
         if to.user_info {
-            write!(f, "{REPLACEMENT}@")?;
+            text.push_str(REPLACEMENT);
+            text.push('@');
         }
-        f.write_str(to.host)?;
+        text.push_str(to.host);
         if let Some(port) = to.port {
-            write!(f, ":{port}")?;
+            // Writing to a String does not fail.
+            let _ = write!(text, ":{port}");
         }
-        f.write_str(to.path)?;
-        match to.query {
-            Some(query) => redaction::with_in_force(|redactor| write_query(f, query, redactor)),
-            None => Ok(()),
+        text.push_str(to.path);
+        if let Some(query) = to.query {
+            redaction::with_in_force(|redactor| write_query(text, query, redactor));
         }
     }
 }
 
-fn write_query(f: &mut fmt::Formatter<'_>, query: &str, redactor: &Redactor) -> fmt::Result {
+fn write_query(text: &mut String, query: &str, redactor: &Redactor) {
     let mut separator = '?';
     for pair in query.split('&') {
-        fmt::Write::write_char(f, separator)?;
+        text.push(separator);
         separator = '&';
         match pair.split_once('=') {
             Some((key, value)) if !value.is_empty() && is_secret(key, value, redactor) => {
-                write!(f, "{key}={REPLACEMENT}")?;
+                text.push_str(key);
+                text.push('=');
+                text.push_str(REPLACEMENT);
             }
-            _ => f.write_str(pair)?,
+            _ => text.push_str(pair),
         }
     }
-    Ok(())
 }
 
 /// Encoded keys and values are secrets too, which a search in the whole text would not see.
