@@ -3,7 +3,7 @@
 //! What is set here is on every log record and Sentry event of the same request from that
 //! moment on, on every span that starts afterwards and on the current span, also in tasks
 //! that were given the span. A field of the same name on a span (`user.id`, `session.id`,
-//! `request.id`) does the same for that span's subtree alone.
+//! `request.id`, `tenant.id`) does the same for that span's subtree alone.
 //!
 //! A secret in a value is replaced when it is set: a JSON web token is no session id, and with
 //! [`Redaction::emails`](crate::Redaction::emails) an e-mail address is no user id.
@@ -24,7 +24,7 @@
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
-use crate::correlation::{Correlation, PROMOTED, Promoted};
+use crate::correlation::{self, Correlation, PROMOTED, Promoted};
 use crate::redaction;
 
 /// The user that the request at hand is made by: `user.id`. Without a span there is nothing
@@ -36,6 +36,23 @@ pub fn set_user(id: impl AsRef<str>) {
 /// The session of the request at hand: `session.id`. Without a span nothing happens.
 pub fn set_session(id: impl AsRef<str>) {
     set(Promoted::Session, id.as_ref());
+}
+
+/// The tenant that the request at hand is made for: `tenant.id`, a name of ours, as the semantic
+/// conventions have none. Without a span nothing happens.
+///
+/// ```
+/// # fn main() -> Result<(), throughline::InitError> {
+/// # let _telemetry = throughline::builder("docs").log_format(throughline::LogFormat::Off).init()?;
+/// tracing::info_span!("request").in_scope(|| {
+///     throughline::context::set_tenant("blue");
+///     tracing::info!("with tenant.id");
+/// });
+/// # Ok(())
+/// # }
+/// ```
+pub fn set_tenant(id: impl AsRef<str>) {
+    set(Promoted::Tenant, id.as_ref());
 }
 
 /// The id of the request at hand: `request.id`.
@@ -54,6 +71,35 @@ pub fn trace_id() -> Option<String> {
         let ids = span.span_context();
         ids.is_valid().then(|| ids.trace_id().to_string())
     })
+}
+
+/// A context that knows what its baggage says of user, session, request and tenant: the spans
+/// that are made in it, and their records, have it as if it had been set there.
+///
+/// The HTTP client sends them so, to the hosts of `THROUGHLINE_PROPAGATE_TO`. This is the
+/// other end, for what is received by other ways than the HTTP server, such as a message of a
+/// queue. Call it only where the sender is trusted: whoever sends baggage says who the user is.
+/// An entry that is empty, longer than 256 bytes, has control characters or is secret is left
+/// out, and what the context already knows stays.
+///
+/// ```
+/// use opentelemetry::baggage::BaggageExt;
+/// use opentelemetry::{Context, KeyValue};
+///
+/// # fn main() -> Result<(), throughline::InitError> {
+/// # let _telemetry = throughline::builder("docs").log_format(throughline::LogFormat::Off).init()?;
+/// // As a propagator extracts it from a message's headers.
+/// let received = Context::new().with_baggage([KeyValue::new("request.id", "r-1")]);
+///
+/// let _attached = throughline::context::from_baggage(&received).attach();
+/// tracing::info_span!("consume").in_scope(|| {
+///     assert_eq!(throughline::context::request_id().as_deref(), Some("r-1"));
+/// });
+/// # Ok(())
+/// # }
+/// ```
+pub fn from_baggage(context: &Context) -> Context {
+    correlation::from_baggage(context)
 }
 
 fn set(which: Promoted, value: &str) {

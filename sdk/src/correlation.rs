@@ -1,4 +1,4 @@
-//! Who a record is about: user, session and request, known from the moment that somebody
+//! Who a record is about: user, session, request and tenant, known from the moment that somebody
 //! says so, on everything of the same request that comes after.
 //!
 //! One mechanism carries it: a cell in a value of the OpenTelemetry `Context`. A span takes
@@ -12,12 +12,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 
 #[cfg(feature = "http")]
 use crate::http::Facts;
+use crate::redaction::{self, REPLACEMENT};
 
-/// The promoted fields, by their names in the semantic conventions (`request.id` is ours).
-pub(crate) const PROMOTED: [&str; 3] = ["user.id", "session.id", "request.id"];
+/// The promoted fields, by their names in the semantic conventions (`request.id` and
+/// `tenant.id` are ours: the conventions have no name for either).
+pub(crate) const PROMOTED: [&str; 4] = ["user.id", "session.id", "request.id", "tenant.id"];
+
+/// Takes up what the baggage in a context says of user, session, request and tenant, as far as
+/// it is not known there yet. Whether the sender is to be believed was decided before.
+pub(crate) fn from_baggage(context: &Context) -> Context {
+    let said = |name: &str| {
+        let value = context.baggage().get(name)?;
+        let value = is_id(value.as_str()).then(|| redaction::known_value(name, value.as_str()))?;
+        (!value.contains(REPLACEMENT)).then_some(value)
+    };
+    let said = PROMOTED.map(said);
+    if said.iter().all(Option::is_none) {
+        return context.clone();
+    }
+    if let Some(known) = context.get::<Correlation>() {
+        known.complete(&said);
+        return context.clone();
+    }
+    let correlation = Correlation::root();
+    correlation.complete(&said);
+    context.with_value(correlation)
+}
+
 
 /// Which of [`PROMOTED`] is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,10 +50,20 @@ pub(crate) enum Promoted {
     User = 0,
     Session = 1,
     Request = 2,
+    Tenant = 3,
 }
 
 /// The values of [`PROMOTED`], in that order.
-pub(crate) type Values = [Option<Arc<str>>; 3];
+pub(crate) type Values = [Option<Arc<str>>; PROMOTED.len()];
+
+/// The longest value that is taken from another service's baggage, or given to one: an id is a
+/// key and no message, and it stands on every span and record.
+const LONGEST_ID: usize = 256;
+
+/// Whether this may be an id that came from outside, or may go there.
+pub(crate) fn is_id(value: &str) -> bool {
+    (1..=LONGEST_ID).contains(&value.len()) && !value.chars().any(char::is_control)
+}
 
 /// The value in the `Context`: the cell itself, as anything around it would be one more
 /// allocation a request. Who has to hold on to it keeps the context.
@@ -119,6 +154,15 @@ impl Correlation {
         }
     }
 
+    /// Adds what is not known yet.
+    fn complete(&self, said: &Values) {
+        for (index, (said, known)) in said.iter().zip(self.values()).enumerate() {
+            if let (Some(said), None) = (said, known) {
+                self.declare(index, said);
+            }
+        }
+    }
+
     /// For this subtree alone: what a span's own field says.
     pub(crate) fn declare(&self, index: usize, value: &Arc<str>) {
         locked(&self.values)[index] = Some(Arc::clone(value));
@@ -185,7 +229,7 @@ mod tests {
         context.get().unwrap()
     }
 
-    fn text(values: &Values) -> [Option<&str>; 3] {
+    fn text(values: &Values) -> [Option<&str>; 4] {
         values.each_ref().map(|value| value.as_deref())
     }
 
@@ -196,10 +240,82 @@ mod tests {
         request.set(Promoted::Request, &Arc::from("r1"));
         let subtree = Correlation::subtree(context.clone());
         subtree.declare(Promoted::User as usize, &Arc::from("inner"));
-        assert_eq!(text(&subtree.values()), [Some("inner"), None, Some("r1")]);
-        assert_eq!(text(&request.values()), [None, None, Some("r1")]);
+        assert_eq!(
+            text(&subtree.values()),
+            [Some("inner"), None, Some("r1"), None]
+        );
+        assert_eq!(text(&request.values()), [None, None, Some("r1"), None]);
         subtree.set(Promoted::User, &Arc::from("ada"));
-        assert_eq!(text(&request.values()), [Some("ada"), None, Some("r1")]);
+        assert_eq!(
+            text(&request.values()),
+            [Some("ada"), None, Some("r1"), None]
+        );
+    }
+
+    #[test]
+    fn baggage_tells_who_it_is_about_where_that_is_not_known_yet() {
+        use opentelemetry::KeyValue;
+        let baggage = |entries: &[(&'static str, String)]| {
+            let entries = entries.iter().cloned();
+            Context::new().with_baggage(entries.map(|(key, value)| KeyValue::new(key, value)))
+        };
+        let context = from_baggage(&baggage(&[
+            ("user.id", "ada".to_owned()),
+            ("request.id", "r1".to_owned()),
+            ("shop", "7".to_owned()),
+        ]));
+        let values = of(&context).values();
+        assert_eq!(text(&values), [Some("ada"), None, Some("r1"), None]);
+
+        of(&context).set(Promoted::Tenant, &Arc::from("blue"));
+        let context = from_baggage(&context.with_baggage([
+            KeyValue::new("tenant.id", "red"),
+            KeyValue::new("session.id", "s1"),
+        ]));
+        let values = of(&context).values();
+        assert_eq!(
+            text(&values),
+            [Some("ada"), Some("s1"), Some("r1"), Some("blue")]
+        );
+
+        for refused in [
+            "x".repeat(257),
+            "a\nb".to_owned(),
+            "4111111111111111".to_owned(),
+        ] {
+            let context = from_baggage(&baggage(&[("user.id", refused)]));
+            assert!(context.get::<Correlation>().is_none());
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_baggage_header_panics_or_tells_what_is_no_id(header in "[ -~]{0,200}|\\PC{0,64}") {
+            use opentelemetry::propagation::TextMapPropagator;
+            let carrier = std::collections::HashMap::from([("baggage".to_owned(), header)]);
+            let propagator = opentelemetry_sdk::propagation::BaggagePropagator::new();
+            let received = propagator.extract_with_context(&Context::new(), &carrier);
+            if let Some(told) = from_baggage(&received).get::<Correlation>() {
+                for value in told.values().iter().flatten() {
+                    proptest::prop_assert!(is_id(value), "{:?}", value);
+                }
+            }
+        }
+
+        #[test]
+        fn an_id_of_any_letters_is_taken_up_as_it_was_sent(id in "\\PC{1,40}") {
+            use opentelemetry::propagation::TextMapPropagator;
+            proptest::prop_assume!(id.trim() == id && is_id(&id));
+            proptest::prop_assume!(&*redaction::known_value("tenant.id", &id) == id.as_str());
+            let mut header = crate::propagation::BaggageHeader::default();
+            header.push("tenant.id", &id, "");
+            let header = header.finish().unwrap_or_default();
+            let carrier = std::collections::HashMap::from([("baggage".to_owned(), header)]);
+            let propagator = opentelemetry_sdk::propagation::BaggagePropagator::new();
+            let received = propagator.extract_with_context(&Context::new(), &carrier);
+            let values = of(&from_baggage(&received)).values();
+            proptest::prop_assert_eq!(text(&values), [None, None, None, Some(&*id)]);
+        }
     }
 
     #[test]
@@ -207,10 +323,13 @@ mod tests {
         let context = within(Correlation::root());
         let request = of(&context);
         request.set(Promoted::Request, &Arc::from("r1"));
-        assert_eq!(text(&request.stamp()), [None, None, Some("r1")]);
+        assert_eq!(text(&request.stamp()), [None, None, Some("r1"), None]);
         let subtree = Correlation::subtree(context.clone());
         subtree.declare(Promoted::User as usize, &Arc::from("ada"));
-        assert_eq!(text(&subtree.stamp()), [None, None, Some("r1")]);
-        assert_eq!(text(&subtree.stamp()), [Some("ada"), None, Some("r1")]);
+        assert_eq!(text(&subtree.stamp()), [None, None, Some("r1"), None]);
+        assert_eq!(
+            text(&subtree.stamp()),
+            [Some("ada"), None, Some("r1"), None]
+        );
     }
 }

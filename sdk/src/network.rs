@@ -64,17 +64,21 @@ fn is_near_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-fn is_near_name(name: &str) -> bool {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
+pub(crate) fn is_near_name(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
     // A bare address inside a name's place, such as in a variable without a scheme.
     if let Ok(address) = name.parse::<IpAddr>() {
         return is_near_address(address);
     }
-    !name.contains('.')
-        || LOCAL_SUFFIXES.iter().any(|suffix| {
-            name.strip_suffix(suffix)
-                .is_some_and(|rest| rest.ends_with('.'))
-        })
+    !name.contains('.') || LOCAL_SUFFIXES.iter().any(|suffix| is_below(name, suffix))
+}
+
+/// Whether a name is one of the names below `suffix`, in any case: not the suffix itself.
+pub(crate) fn is_below(name: &str, suffix: &str) -> bool {
+    let (name, suffix) = (name.as_bytes(), suffix.as_bytes());
+    name.len()
+        .checked_sub(suffix.len() + 1)
+        .is_some_and(|dot| name[dot] == b'.' && name[dot + 1..].eq_ignore_ascii_case(suffix))
 }
 
 #[cfg(test)]

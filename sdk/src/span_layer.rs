@@ -32,6 +32,10 @@ pub(crate) struct SpanLayer<S> {
     skips: AtomicBool,
 }
 
+/// The target of our HTTP client's spans. They have a kind, but take no parent from outside,
+/// and are injected by who knows that they may be skipped: so they are decided early.
+pub(crate) const CLIENT_TARGET: &str = "throughline::http::client";
+
 /// In the extensions of a span that nobody will keep: the context that it stands for, with
 /// the ids that its records carry.
 struct Skipped(OtelContext);
@@ -269,6 +273,7 @@ impl Declares {
             declares.kind |= name == "otel.kind";
             declares.promoted |= PROMOTED.contains(&name);
         }
+        declares.kind &= metadata.target() != CLIENT_TARGET;
         declares
     }
 }

@@ -22,7 +22,7 @@ use crate::export::{
 use crate::filter::{self, FilterHandle, LiveFilter, live_filter};
 use crate::redaction::{self, Redactor};
 use crate::resource;
-use crate::sampling::HeadSampler;
+use crate::sampling::{self, HeadSampler};
 use crate::settings::FILTER_ADDRESS;
 use crate::settings::{self, Env, LogFormat, Settings, Source, summary};
 use crate::span_layer::SpanLayer;
@@ -130,6 +130,9 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
     )?;
     settings::put_in_force(settings.work.clone());
     settings::inbound::put_in_force(settings.inbound.clone());
+    if let Some(propagate_to) = settings.propagate_to.take() {
+        propagate_to.put_in_force();
+    }
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }

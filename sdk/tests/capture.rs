@@ -233,3 +233,34 @@ fn init_beside_a_capture_is_a_typed_error() {
         Err(throughline::InitError::AlreadyInitialized)
     ));
 }
+
+#[cfg(feature = "http")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_s_requests_are_in_the_capture_of_their_test() {
+    use tower::{Layer, ServiceExt, service_fn};
+    type Body = http_body_util::Empty<bytes::Bytes>;
+    let request = async |host: &str| {
+        let capture = Capture::start();
+        let inner = service_fn(async |request: http::Request<Body>| {
+            assert!(request.headers().contains_key("traceparent"));
+            Ok::<_, std::io::Error>(http::Response::new(Body::new()))
+        });
+        let client = throughline::http::client().layer(inner);
+        let request = http::Request::get(format!("http://{host}/")).body(Body::new());
+        client.oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(capture.spans()[0].attribute("server.address"), Some(host));
+        let labels = [
+            ("http.request.method", "GET"),
+            ("http.response.status_code", "200"),
+            ("network.protocol.version", "1.1"),
+            ("server.address", host),
+            ("server.port", "80"),
+        ];
+        let values = capture.histogram("http.client.request.duration", &labels);
+        assert_eq!(values.map(|values| values.len()), Some(1), "{host}");
+    };
+    // The same series twice: a handle that is kept would go to the first capture alone.
+    for _ in 0..2 {
+        request("payments").await;
+    }
+}

@@ -171,6 +171,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     ]),
     sdk("session.id", EVERYWHERE),
     sdk("request.id", EVERYWHERE).was(&[billing("request_id"), fastapi("request_id")]),
+    sdk("tenant.id", EVERYWHERE),
     sdk("code.file.path", RECORD).was(&[
         cosmo("module"),
         cosmo("function"),
@@ -228,6 +229,9 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("rpc.method", EVERYWHERE),
     sdk("rpc.method_original", SPAN),
     sdk("rpc.status_code", EVERYWHERE),
+    sdk("http.request.resend_count", SPAN),
+    sdk("url.full", SPAN),
+    sdk("url.template", SPAN),
     service("user.name", &[billing("username")]),
     service("user.email", &[derrakht("user_email"), derrakht("email")]),
     service("user.roles", &[cosmo("user_role")]),

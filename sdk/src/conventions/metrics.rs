@@ -48,7 +48,8 @@ const fn metric(
     }
 }
 
-/// The metrics that the SDK makes. `process.*` needs Linux.
+/// The metrics that the SDK makes. `process.*` needs Linux, `http.*` and `rpc.*` the feature
+/// `http`.
 pub const METRICS: &[Metric] = &[
     metric(
         "throughline.metrics.overflow",
@@ -109,6 +110,33 @@ pub const METRICS: &[Metric] = &[
             "rpc.status_code",
             "error.type",
             "network.protocol.version",
+        ],
+    ),
+    metric(
+        "http.client.request.duration",
+        MetricKind::Histogram,
+        "s",
+        &[
+            "http.request.method",
+            "url.template",
+            "server.address",
+            "server.port",
+            "http.response.status_code",
+            "network.protocol.version",
+            "error.type",
+        ],
+    ),
+    metric(
+        "rpc.client.call.duration",
+        MetricKind::Histogram,
+        "s",
+        &[
+            "rpc.system.name",
+            "rpc.method",
+            "server.address",
+            "server.port",
+            "rpc.status_code",
+            "error.type",
         ],
     ),
     metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),

@@ -2,10 +2,16 @@
 //! the names of the semantic conventions:
 //! <https://opentelemetry.io/docs/specs/semconv/http/>.
 //!
-//! [`server`] is the layer around what answers requests.
+//! [`server`] is the layer around what answers requests, [`client`] the one around what sends
+//! them.
 
+mod client;
 mod server;
 
+pub use client::{
+    ClientBody, ClientFuture, ClientLayer, ClientService, CountResends, CountResendsLayer, Resends,
+    UrlTemplate, client, count_resends,
+};
 pub(crate) use server::Facts;
 pub use server::{
     ClientAddress, HandlerError, PeerAddress, RequestId, ServerBody, ServerBodyError, ServerFuture,

@@ -1,7 +1,12 @@
 //! The headers that carry a trace from one service to the next (`OTEL_PROPAGATORS`):
 //! <https://opentelemetry.io/docs/specs/otel/context/api-propagators/>.
 
+#[cfg(feature = "http")]
+mod allowed;
 mod b3;
+mod baggage;
+#[cfg(feature = "http")]
+mod downstream;
 mod xray;
 
 use std::sync::Arc;
@@ -14,6 +19,15 @@ use crate::redaction::{RedactedBaggage, Redactor};
 use crate::settings::PropagatorName;
 use b3::B3;
 use xray::XRay;
+
+#[cfg(feature = "http")]
+pub(crate) use allowed::{
+    AllowedHosts, EXPECTED as ALLOWED_EXPECTED, in_force as allowed_in_force,
+    put_in_force as put_allowed_in_force,
+};
+pub(crate) use baggage::BaggageHeader;
+#[cfg(feature = "http")]
+pub(crate) use downstream::inject;
 
 /// W3C's trace context and baggage, unless the environment says otherwise.
 pub(crate) const DEFAULT: [PropagatorName; 2] =

@@ -4,15 +4,16 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::Context;
-use opentelemetry::baggage::{Baggage, BaggageExt};
+use opentelemetry::baggage::BaggageExt;
 use opentelemetry::propagation::text_map_propagator::FieldIter;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
 use opentelemetry_sdk::propagation::BaggagePropagator;
 
 use super::Redactor;
+use crate::propagation::BaggageHeader;
 
 /// The baggage propagator, without the entries that are secret by key or by value. What
-/// comes in stays readable to the service.
+/// comes in stays readable to the service, and is read by the SDK's.
 #[derive(Debug)]
 pub(crate) struct RedactedBaggage {
     inner: BaggagePropagator,
@@ -34,25 +35,17 @@ impl RedactedBaggage {
 
 impl TextMapPropagator for RedactedBaggage {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
-        let mut secret = Vec::new();
+        let mut header = BaggageHeader::default();
         for (key, (value, metadata)) in context.baggage() {
-            let stated = self.is_secret(key.as_str(), value.as_str());
-            if stated || matches!(self.redactor.text(metadata.as_str()), Cow::Owned(_)) {
-                secret.push(key.as_str());
+            let (key, value, metadata) = (key.as_str(), value.as_str(), metadata.as_str());
+            let stated = self.is_secret(key, value);
+            if !stated && matches!(self.redactor.text(metadata), Cow::Borrowed(_)) {
+                header.push(key, value, metadata);
             }
         }
-        if secret.is_empty() {
-            self.inner.inject_context(context, injector);
-            return;
+        if let Some(header) = header.finish() {
+            injector.set("baggage", header);
         }
-        let kept: Baggage = context
-            .baggage()
-            .iter()
-            .filter(|(key, _)| !secret.contains(&key.as_str()))
-            .map(|(key, entry)| (key.clone(), entry.clone()))
-            .collect();
-        let context = context.with_baggage(kept);
-        self.inner.inject_context(&context, injector);
     }
 
     fn extract_with_context(&self, context: &Context, extractor: &dyn Extractor) -> Context {

@@ -107,7 +107,7 @@ const LAST: [&str; 11] = [
 const PATHS: [&str; 1] = ["connect.sid"];
 
 /// What correlates telemetry is no secret, whatever words a service adds.
-const EXEMPT: [&str; 17] = [
+const EXEMPT: [&str; 19] = [
     "session.id",
     "session_id",
     "session.previous_id",
@@ -118,6 +118,8 @@ const EXEMPT: [&str; 17] = [
     "request.id",
     "request_id",
     "http.request.id",
+    "tenant.id",
+    "tenant_id",
     "trace.id",
     "trace_id",
     "span.id",

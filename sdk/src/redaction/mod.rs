@@ -299,6 +299,15 @@ pub(crate) fn put_in_force(redactor: &Arc<Redactor>) {
     *IN_FORCE.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(redactor));
 }
 
+/// Asks the running telemetry's redactor; before it runs, the plain rules.
+#[cfg(feature = "http")]
+pub(crate) fn with_in_force<R>(ask: impl FnOnce(&Redactor) -> R) -> R {
+    match &*IN_FORCE.read().unwrap_or_else(PoisonError::into_inner) {
+        Some(redactor) => ask(redactor),
+        None => ask(plain()),
+    }
+}
+
 /// What may be known of a request: its user, session or id, without what is secret in it.
 /// They are set seldom and told often, so they are looked at when they are set.
 pub(crate) fn known_value(key: &str, value: &str) -> Arc<str> {

@@ -13,6 +13,8 @@ mod kubernetes;
 mod limits;
 mod otlp;
 mod pairs;
+#[cfg_attr(not(feature = "http"), path = "propagate_to/absent.rs")]
+mod propagate_to;
 mod propagators;
 mod sampler;
 #[cfg_attr(not(feature = "sentry"), path = "sentry/absent.rs")]
@@ -38,6 +40,7 @@ pub(crate) use inbound::InboundSettings;
 pub(crate) use kubernetes::KubernetesSettings;
 pub(crate) use limits::LimitSettings;
 pub(crate) use otlp::{Compression, OtlpSettings, Protocol};
+pub(crate) use propagate_to::PropagateTo;
 pub(crate) use propagators::PropagatorName;
 pub(crate) use sampler::{SamplerSettings, TrustInbound};
 pub(crate) use sentry::SentrySettings;
@@ -93,6 +96,8 @@ pub(crate) struct Settings {
     pub(crate) limits: LimitSettings,
     pub(crate) sampler: SamplerSettings,
     pub(crate) propagators: Vec<PropagatorName>,
+    /// `None` once it is in force.
+    pub(crate) propagate_to: Option<PropagateTo>,
     pub(crate) prometheus: Option<SocketAddr>,
     pub(crate) sentry: Option<SentrySettings>,
     pub(crate) log_format: Option<LogFormat>,
@@ -160,6 +165,7 @@ impl Settings {
             inbound: InboundSettings::read(env, sampler.trust),
             sampler,
             propagators: propagators::propagators(env),
+            propagate_to: Some(PropagateTo::read(env)?),
             prometheus: signals.prometheus,
             sentry,
             log_format: log_format(env),

@@ -174,6 +174,7 @@ pub const VARIABLES: &[Variable] = &[
     honoured("THROUGHLINE_TRUST_INBOUND"),
     honoured("THROUGHLINE_TRUSTED_PROXIES"),
     honoured("THROUGHLINE_ACCESS_LOG"),
+    honoured("THROUGHLINE_PROPAGATE_TO"),
     honoured("THROUGHLINE_FILTER_ADDRESS"),
     honoured("THROUGHLINE_BURST_LIMIT"),
     honoured("THROUGHLINE_SLOW_REQUEST_MS"),

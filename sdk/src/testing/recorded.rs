@@ -66,7 +66,7 @@ pub struct CapturedLog {
     pub trace_id: Option<String>,
     /// 16 hexadecimal digits, where it belongs to a span.
     pub span_id: Option<String>,
-    /// Its fields, and `user.id`, `session.id` and `request.id` where they are known; names
+    /// Its fields, and `user.id`, `session.id`, `request.id` and `tenant.id` where they are known; names
     /// and values, as text.
     pub attributes: Vec<(String, String)>,
     /// Of an error or a panic: its type where it is known, its message, then the messages

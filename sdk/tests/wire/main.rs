@@ -19,6 +19,8 @@ mod filter_endpoint;
 mod fork;
 #[cfg(feature = "http")]
 mod grpc_server;
+#[cfg(feature = "http")]
+mod http_client;
 #[cfg(feature = "axum")]
 mod http_server;
 mod lifecycle;

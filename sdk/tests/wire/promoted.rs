@@ -48,6 +48,7 @@ fn what_is_set_at_any_depth_is_on_the_whole_request_from_then_on() {
                 async {
                     context::set_user("ada");
                     context::set_session("s-1");
+                    context::set_tenant("blue");
                     info!("inside");
                 }
                 .instrument(info_span!("login"))
@@ -79,6 +80,11 @@ fn what_is_set_at_any_depth_is_on_the_whole_request_from_then_on() {
             Some("s-1"),
             "{message}"
         );
+        assert_eq!(
+            log(&receiver, message, "tenant.id").as_deref(),
+            Some("blue"),
+            "{message}"
+        );
     }
     assert_eq!(log(&receiver, "another's", "user.id"), None);
     assert_eq!(
@@ -98,8 +104,8 @@ fn what_is_set_at_any_depth_is_on_the_whole_request_from_then_on() {
         .find(|line| line["message"] == "after")
         .unwrap();
     assert_eq!(
-        (&after["user_id"], &after["session_id"]),
-        (&"ada".into(), &"s-1".into())
+        (&after["user_id"], &after["session_id"], &after["tenant_id"]),
+        (&"ada".into(), &"s-1".into(), &"blue".into())
     );
 }
 

@@ -187,6 +187,7 @@ fn an_event_brings_its_own_requests_user_and_breadcrumbs() {
         tracing::info_span!("other").in_scope(|| tracing::info!("another request's"));
         tracing::info_span!("request", request.id = "r-1").in_scope(|| {
             throughline::context::set_user("ada");
+            throughline::context::set_tenant("blue");
             tracing::info!(cart.items = 2, "cart opened");
             tracing::debug!("too fine");
             let failure = CheckoutError("x".parse::<i32>().unwrap_err());
@@ -198,6 +199,7 @@ fn an_event_brings_its_own_requests_user_and_breadcrumbs() {
     let event = &events[0];
     assert_eq!(event["user"]["id"], "ada");
     assert_eq!(event["tags"]["request.id"], "r-1");
+    assert_eq!(event["tags"]["tenant.id"], "blue");
     let crumbs = event["breadcrumbs"]["values"].as_array().unwrap();
     let crumbs: Vec<_> = crumbs.iter().map(|crumb| &crumb["message"]).collect();
     assert_eq!(crumbs, ["cart opened"]);

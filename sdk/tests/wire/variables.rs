@@ -7,6 +7,7 @@
     not(all(
         feature = "gzip",
         feature = "grpc",
+        feature = "http",
         feature = "sentry",
         feature = "tls",
         feature = "zstd"
@@ -145,6 +146,7 @@ const GENERAL: &[Case] = &[
     ("THROUGHLINE_LOG_FORMAT", "JSON", "", "json"),
     ("THROUGHLINE_MEMORY_BUDGET_BYTES", "1048576", "", ""),
     ("THROUGHLINE_TRUST_INBOUND", "NONE", "", "none"),
+    ("THROUGHLINE_PROPAGATE_TO", "private,*.example.com", "", ""),
     ("THROUGHLINE_FILTER_ADDRESS", "127.0.0.1:0", "", ""),
     ("THROUGHLINE_BURST_LIMIT", "7", "", ""),
     ("THROUGHLINE_SLOW_REQUEST_MS", "250", "", ""),
@@ -272,6 +274,7 @@ fn walk(test: &str, set: &[Check], expected: &[Check]) {
 #[cfg(all(
     feature = "gzip",
     feature = "grpc",
+    feature = "http",
     feature = "sentry",
     feature = "tls",
     feature = "zstd"
@@ -287,6 +290,7 @@ fn each_general_variable_decides_its_setting() {
 #[cfg(all(
     feature = "gzip",
     feature = "grpc",
+    feature = "http",
     feature = "sentry",
     feature = "tls",
     feature = "zstd"

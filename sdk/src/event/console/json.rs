@@ -34,13 +34,14 @@ fn is_key(name: &str) -> bool {
             | "user_id"
             | "session_id"
             | "request_id"
+            | "tenant_id"
             | "event"
             | "exception"
     )
 }
 
 /// The keys of the promoted fields, in the order of `PROMOTED`.
-const PROMOTED_KEYS: [&str; 3] = ["user_id", "session_id", "request_id"];
+const PROMOTED_KEYS: [&str; 4] = ["user_id", "session_id", "request_id", "tenant_id"];
 
 /// The members that are the same in every line of a process.
 #[derive(Debug)]
