@@ -133,6 +133,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
             what: "metrics recorder",
         }
     })?;
+    facade::installed();
     if let Some(control) = control {
         filter_endpoint::serve(control, handle.clone(), runtime.handle())?;
     }

@@ -21,12 +21,15 @@ mod unit;
 mod view;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+#[cfg(feature = "sqlx")]
+pub(crate) use catalogue::Description;
 pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};
@@ -35,6 +38,7 @@ pub(crate) use registry::Registry;
 pub(crate) use suppressed::SuppressedEvents;
 
 use crate::InitError;
+use crate::database;
 use crate::export::{Ledgers, Waiting};
 use crate::redaction::Redactor;
 use crate::settings::ReaderSettings;
@@ -43,6 +47,20 @@ use bounds::Bounds;
 /// The instrumentation scope of all that comes through the facade, and of what is read of
 /// the process and its runtime.
 const SCOPE: &str = "throughline.metrics";
+
+static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// From now on the registry is behind the macros.
+pub(crate) fn installed() {
+    INSTALLED.store(true, Ordering::Release);
+}
+
+/// Whether a handle may be kept: one from before does nothing for ever, and a test's belongs
+/// to one capture.
+#[cfg(feature = "sqlx")]
+pub(crate) fn is_installed() -> bool {
+    INSTALLED.load(Ordering::Acquire)
+}
 
 /// Metrics that run.
 pub(crate) struct Metrics {
@@ -100,6 +118,7 @@ impl Metrics {
         });
         let meter = provider.as_ref().map(|provider| provider.meter(SCOPE));
         if let Some(meter) = &meter {
+            database::observe(meter);
             if options.process {
                 process::observe(meter);
             }
@@ -109,15 +128,17 @@ impl Metrics {
                 tokio::observe(meter, tokio::MAIN, &runtime);
             }
         }
+        let registry = Registry::new(
+            meter,
+            options.limits,
+            bounds,
+            options.units,
+            Arc::clone(redactor),
+        );
+        database::describe(&registry);
         Ok(Self {
             provider,
-            registry: Arc::new(Registry::new(
-                meter,
-                options.limits,
-                bounds,
-                options.units,
-                Arc::clone(redactor),
-            )),
+            registry: Arc::new(registry),
             scraper,
         })
     }
