@@ -57,10 +57,12 @@
 //! [conventions for databases]: https://opentelemetry.io/docs/specs/semconv/db/
 //!
 //! # Redis
-//! There is no wrapper for it, since nothing can be wrapped once: the `redis` crate (1.0) has no
-//! hook around its commands, and its `ConnectionLike` is one trait for each of its kinds of
-//! connection. `fred` (10) makes spans itself with its feature `partial-tracing`, which arrive
-//! like any other; they have no names of the conventions.
+//! There is no wrapper for it. The `redis` crate (2.0.0-rc.2) has neither a hook around its
+//! commands nor a feature for tracing, and `otel-instrumentation-redis` (0.1.1), the one that
+//! wraps it, is for `redis` 0.32 and OpenTelemetry 0.30. `fred` (10.1) makes spans of its own
+//! with its feature `partial-tracing`; they arrive like any other, without the names of the
+//! conventions. Around a call that matters, a span with `otel.kind = "client"` and
+//! `db.system.name = "redis"` does.
 
 mod connection;
 mod connections;

@@ -158,7 +158,8 @@ pub(crate) fn begin_in(context: &Context) {
 /// `THROUGHLINE_QUERY_COUNT_WARN` (50) or `THROUGHLINE_QUERY_TIME_WARN_MS` (500) records
 /// `query.storm` (WARN, `log.category=performance`). The next query begins a new count.
 pub fn conclude() -> Queries {
-    Context::map_current(conclude_in)
+    // Not inside of `map_current`, as the record is made in an attached context.
+    conclude_in(&Context::current())
 }
 
 /// [`conclude`] in the context of the span that ends. The record is of that span.

@@ -11,6 +11,8 @@ mod connections;
 mod console;
 mod conventions;
 mod correlation;
+#[cfg(feature = "sqlx")]
+mod database;
 mod deadline;
 mod emitted_names;
 mod ends;
