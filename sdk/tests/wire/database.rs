@@ -15,11 +15,12 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, SqlStr, Sqlite};
 use throughline::conventions::{ATTRIBUTES, METRICS, Place};
 use throughline::database::{self, Pool};
 use throughline_receiver::proto::common::v1::KeyValue;
+use throughline_receiver::proto::logs::v1::LogRecord;
 use throughline_receiver::proto::metrics::v1::metric::Data;
 use throughline_receiver::proto::trace::v1::Span;
 use throughline_receiver::proto::trace::v1::span::SpanKind;
 use throughline_receiver::proto::trace::v1::status::StatusCode;
-use throughline_receiver::{Attributes, Received};
+use throughline_receiver::{Attributes, Received, Receiver};
 use tracing::{Instrument as _, info_span};
 
 const SYSTEM: Kind = Kind::OneOf(&["sqlite", "postgresql", "mysql", "mariadb", "other_sql"]);
@@ -128,7 +129,7 @@ pub(crate) const OURS: &[&str] = &["request.id"];
 const SLOW: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT max(x) FROM c WHERE 'hunter2' <> ''";
 
 /// What the work gives is kept until the end, when the metrics are read.
-fn run<T>(work: impl Future<Output = T>) {
+pub(crate) fn run<T>(work: impl Future<Output = T>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -160,7 +161,7 @@ async fn with_users() -> Pool<Sqlite> {
     db
 }
 
-fn get(attributes: &[KeyValue], key: &str) -> Option<String> {
+pub(crate) fn get(attributes: &[KeyValue], key: &str) -> Option<String> {
     attributes.attribute(key).map(|value| text(Some(value)))
 }
 
@@ -171,9 +172,19 @@ fn named<'a>(spans: &'a [Received<Span>], name: &str) -> &'a Received<Span> {
     span
 }
 
-fn is_failed(span: &Span) -> bool {
+pub(crate) fn failed(span: &Span) -> bool {
     let status = span.status.as_ref();
     status.is_some_and(|status| status.code() == StatusCode::Error)
+}
+
+/// The one record of that name.
+pub(crate) fn find<'a>(logs: &'a [Received<LogRecord>], event: &str) -> &'a Received<LogRecord> {
+    let mut found = logs.iter().filter(|log| log.event_name == event);
+    let log = found
+        .next()
+        .unwrap_or_else(|| panic!("no {event}: {logs:#?}"));
+    assert!(found.next().is_none(), "{event} is there twice");
+    log
 }
 
 #[test]
@@ -240,7 +251,7 @@ fn each_way_to_ask_is_one_span_by_the_conventions() {
     assert_eq!(found, expected);
     for span in &of_request {
         assert_eq!(span.kind(), SpanKind::Client, "{}", span.name);
-        assert!(!is_failed(span), "{}", span.name);
+        assert!(!failed(span), "{}", span.name);
         hold(SPAN, &span.attributes, &["db.namespace"], OURS);
         assert_eq!(
             get(&span.attributes, "db.namespace").as_deref(),
@@ -358,7 +369,7 @@ fn a_failed_query_fails_its_span_with_the_code_and_makes_no_record() {
     let told = |name, due: &[&str]| {
         let mut found = spans
             .iter()
-            .filter(|span| span.name == name && is_failed(span));
+            .filter(|span| span.name == name && failed(span));
         let span = found
             .next()
             .unwrap_or_else(|| panic!("{name} has not failed"));
@@ -375,7 +386,7 @@ fn a_failed_query_fails_its_span_with_the_code_and_makes_no_record() {
     assert_eq!(told("SELECT gone", &uncoded), "cancelled");
     assert_eq!(told("SELECT gone_too", &uncoded), "cancelled");
     let missing = named(&spans, "SELECT users");
-    assert!(!is_failed(missing));
+    assert!(!failed(missing));
     assert_eq!(
         get(&missing.attributes, "db.response.returned_rows").as_deref(),
         Some("0")
@@ -421,7 +432,7 @@ fn a_stream_ends_its_span_with_its_last_row_or_when_it_is_dropped() {
         .filter(|span| span.name != "row")
         .map(|span| {
             let rows = get(&span.attributes, "db.response.returned_rows").unwrap();
-            (span.name.as_str(), rows, is_failed(span))
+            (span.name.as_str(), rows, failed(span))
         })
         .collect();
     let expected = [
@@ -573,13 +584,7 @@ fn slow_queries_and_too_many_are_records_without_values() {
     let (receiver, outcome) = received_by(test, "http/protobuf", &LIMITS, all_of_it);
     let (logs, spans) = (receiver.logs(), receiver.spans());
     let request = named(&spans, "request");
-    let storm: Vec<_> = logs
-        .iter()
-        .filter(|log| log.event_name == "query.storm")
-        .collect();
-    let [storm] = storm[..] else {
-        panic!("{logs:#?}");
-    };
+    let storm = find(&logs, "query.storm");
     assert_eq!(storm.severity_text, "WARN");
     assert_eq!(storm.span_id(), Some(request.span_id()));
     let of = |key| get(&storm.attributes, key).unwrap();
@@ -691,6 +696,55 @@ fn statements_without_end_are_not_series_without_end() {
         "{:?}",
         outcome.diagnostics()
     );
+}
+
+#[test]
+fn the_example_sends_what_it_says() {
+    let receiver = Receiver::start().unwrap();
+    // Built with the tests, beside them.
+    let tests = std::env::current_exe().unwrap();
+    let folder = tests.parent().unwrap().parent().unwrap().join("examples");
+    let example = folder.join(format!("database{}", std::env::consts::EXE_SUFFIX));
+    assert!(example.is_file(), "{example:?} was not built");
+    let mut command = std::process::Command::new(example);
+    for (variable, _) in std::env::vars() {
+        if ["OTEL_", "THROUGHLINE_", "RUST_LOG", "SENTRY_"]
+            .iter()
+            .any(|prefix| variable.starts_with(prefix))
+        {
+            command.env_remove(variable);
+        }
+    }
+    let output = command
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint())
+        .env("THROUGHLINE_SLOW_QUERY_MS", "20")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let spans = receiver.spans();
+    let request = named(&spans, "GET /orders");
+    let within = |name: &str| {
+        let of = spans.iter().filter(|span| span.name == name);
+        of.filter(|span| span.parent_span_id() == Some(request.span_id()))
+            .count()
+    };
+    let names = ["BEGIN", "INSERT orders", "COMMIT", "SELECT orders"];
+    assert_eq!(names.map(within), [1, 1, 1, 60]);
+    let logs = receiver.logs();
+    let storm = find(&logs, "query.storm");
+    assert_eq!(
+        get(&storm.attributes, "db.query.count").as_deref(),
+        Some("63")
+    );
+    let slow = logs.iter().filter(|log| log.event_name == "query.slow");
+    let told: Vec<_> = slow
+        .filter_map(|log| get(&log.attributes, "db.query.summary"))
+        .collect();
+    assert!(
+        told.contains(&"SELECT SELECT counter SELECT counter".to_owned()),
+        "{told:?}"
+    );
+    assert!(!format!("{spans:?}{logs:?}").contains("a secret"));
 }
 
 /// What is told of databases is in the tables, and of the tables all is told.

@@ -13,6 +13,8 @@ mod conventions;
 mod correlation;
 #[cfg(feature = "sqlx")]
 mod database;
+#[cfg(all(feature = "sqlx", unix))]
+mod database_servers;
 mod deadline;
 mod emitted_names;
 mod ends;
