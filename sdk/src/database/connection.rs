@@ -9,8 +9,8 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Database, Describe, Error, Execute, Executor, SqlSafeStr, SqlStr};
 
 use super::connections::Use;
-use super::driver::Driver;
-use super::executor::{self, Query, Step};
+use super::driver::{Driver, Step};
+use super::executor::{self, Query};
 use super::pool::Told;
 use super::target::Target;
 use super::transaction::Transaction;

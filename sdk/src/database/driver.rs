@@ -9,6 +9,9 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use sqlx::{Database, Describe, Either, Error, Execute, Executor, SqlStr};
 
+/// What a call that returns rows gives, one at a time.
+pub(super) type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
+
 /// A database that queries can be run on: every one that SQLx has a driver for. There is no need
 /// to implement it, nor to call it; it is a bound, as in
 /// `fn load<DB: Driver>(db: &Pool<DB>)`.
@@ -17,7 +20,7 @@ pub trait Driver: Database {
     fn fetch_many<'e, 'q: 'e, 'c: 'e, E>(
         connection: &'c mut Self::Connection,
         query: E,
-    ) -> BoxStream<'e, Result<Either<Self::QueryResult, Self::Row>, Error>>
+    ) -> BoxStream<'e, Result<Step<Self>, Error>>
     where
         E: 'q + Execute<'q, Self>;
 
@@ -50,7 +53,7 @@ where
     fn fetch_many<'e, 'q: 'e, 'c: 'e, E>(
         connection: &'c mut DB::Connection,
         query: E,
-    ) -> BoxStream<'e, Result<Either<DB::QueryResult, DB::Row>, Error>>
+    ) -> BoxStream<'e, Result<Step<DB>, Error>>
     where
         E: 'q + Execute<'q, DB>,
     {

@@ -12,13 +12,10 @@ use sqlx::error::BoxDynError;
 use sqlx::{Arguments, Database, Either, Error, Execute, SqlStr};
 use tracing::Instrument;
 
-use super::driver::Driver;
+use super::driver::{Driver, Step};
 use super::operation::Operation;
 use super::statement::Statements;
 use super::target::Target;
-
-/// What a row-returning call of SQLx gives.
-pub(super) type Step<DB> = Either<<DB as Database>::QueryResult, <DB as Database>::Row>;
 
 /// A query whose text has been looked at: SQLx gives that only to whom gives the query away.
 #[derive(Debug)]

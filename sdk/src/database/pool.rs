@@ -11,8 +11,8 @@ use sqlx::{Database, Describe, Error, Execute, Executor, SqlSafeStr, SqlStr};
 
 use super::connection::{Connection, Hold};
 use super::connections::Connections;
-use super::driver::Driver;
-use super::executor::{self, Query, Step};
+use super::driver::{Driver, Step};
+use super::executor::{self, Query};
 use super::operation::Operation;
 use super::statement::{Statement, Statements};
 use super::target::Target;

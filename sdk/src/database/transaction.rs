@@ -10,8 +10,8 @@ use sqlx::{Connection as _, Database, Describe, Error, Execute, Executor, SqlStr
 
 use super::Pool;
 use super::connections::Use;
-use super::driver::Driver;
-use super::executor::{self, Query, Step};
+use super::driver::{Driver, Step};
+use super::executor::{self, Query};
 use super::operation::Operation;
 use super::pool::Told;
 

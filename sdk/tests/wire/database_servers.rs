@@ -1,4 +1,5 @@
-//! Queries of a real PostgreSQL, which the test starts for itself, held against the conventions.
+//! Queries of a real PostgreSQL and a real MariaDB, which the tests start for themselves, held
+//! against the conventions.
 
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -10,12 +11,13 @@ use crate::database::{CONNECTIONS, DURATION, OURS, SPAN, failed, find, get, run}
 use crate::support::received_by;
 use crate::support::semconv::hold;
 use futures::StreamExt;
+use sqlx::mysql::MySqlConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Executor, Row, SqlStr};
 use throughline::database;
 use tracing::{Instrument, info_span};
 
-/// Debian keeps the server's programs out of `PATH`, in a folder a version.
+/// Debian keeps PostgreSQL's programs out of `PATH`, in a folder a version.
 fn program(name: &str) -> PathBuf {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let versions = std::fs::read_dir("/usr/lib/postgresql")
@@ -26,11 +28,12 @@ fn program(name: &str) -> PathBuf {
         .collect();
     debians.sort();
     std::env::split_paths(&path)
+        .chain(["/usr/sbin".into()])
         .chain(debians)
-        .map(|folder| folder.join(name))
+        .map(|folder: PathBuf| folder.join(name))
         .find(|program| program.is_file())
         .unwrap_or_else(|| {
-            panic!("there is no {name}: install PostgreSQL's server, as by `apt-get install postgresql`")
+            panic!("there is no {name}: `apt-get install postgresql mariadb-server`, or the like")
         })
 }
 
@@ -41,88 +44,120 @@ struct Server {
     process: Child,
 }
 
-/// PostgreSQL refuses to run as root, so there it runs as nobody.
+/// The servers refuse to run as root, so there they run as nobody.
 fn as_nobody(program: &Path) -> Command {
-    if !nix::unistd::Uid::effective().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-    command.arg(program);
+    let mut command = if nix::unistd::Uid::effective().is_root() {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.stdin(Stdio::null());
     command
 }
 
 impl Server {
-    fn start() -> Self {
-        let folder = std::env::temp_dir().join(format!("throughline-pg-{}", std::process::id()));
+    /// `make` the folder's contents, and then the command that serves them on a port.
+    fn start(
+        name: &str,
+        make: impl FnOnce(&Path) -> Command,
+        serve: impl FnOnce(&Path, u16) -> Command,
+    ) -> Self {
+        let folder =
+            std::env::temp_dir().join(format!("throughline-{name}-{}", std::process::id()));
         std::fs::create_dir(&folder).unwrap();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
-        let data = folder.join("data");
-        let made = as_nobody(&program("initdb"))
-            .args([
-                "--no-sync",
-                "--auth=trust",
-                "--username=ada",
-                "--encoding=UTF8",
-                "-D",
-            ])
-            .arg(&data)
-            .current_dir(&folder)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let made = make(&folder).current_dir(&folder).output().unwrap();
         assert!(made.status.success(), "{made:?}");
         // Free again before the server takes it; nothing else asks for ports meanwhile.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let process = as_nobody(&program("postgres"))
-            .arg("-D")
-            .arg(&data)
-            .args(["-p", &port.to_string(), "-k"])
-            .arg(&folder)
-            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+        let port = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = port.local_addr().unwrap().port();
+        let process = serve(&folder, port)
             .current_dir(&folder)
-            .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let server = Self {
+        Self {
             folder,
             port,
             process,
+        }
+    }
+
+    fn postgresql() -> Self {
+        let make = |folder: &Path| {
+            let mut command = as_nobody(&program("initdb"));
+            command
+                .args(["--no-sync", "--auth=trust", "--username=ada"])
+                .args(["--encoding=UTF8", "-D"])
+                .arg(folder.join("data"));
+            command
         };
-        server.wait();
+        let serve = |folder: &Path, port: u16| {
+            let mut command = as_nobody(&program("postgres"));
+            command
+                .arg("-D")
+                .arg(folder.join("data"))
+                .args(["-p", &port.to_string(), "-k"])
+                .arg(folder)
+                .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]);
+            command
+        };
+        let server = Self::start("postgresql", make, serve);
+        answers(&options(server.port));
         server
     }
 
-    /// Until it answers a connection.
-    fn wait(&self) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
-        runtime.block_on(async {
-            while let Err(error) = options(self.port).connect().await {
-                assert!(
-                    Instant::now() < deadline,
-                    "PostgreSQL does not answer: {error}"
-                );
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        });
+    fn mariadb() -> Self {
+        let at = |folder: &Path| format!("--datadir={}", folder.join("data").display());
+        let make = |folder: &Path| {
+            let mut command = as_nobody(&program("mariadb-install-db"));
+            command
+                .args(["--no-defaults", "--skip-test-db"])
+                .args(["--auth-root-authentication-method=normal", &at(folder)]);
+            command
+        };
+        let serve = |folder: &Path, port: u16| {
+            let mut command = as_nobody(&program("mariadbd"));
+            command
+                .args(["--no-defaults", "--bind-address=127.0.0.1", &at(folder)])
+                .arg(format!("--port={port}"))
+                .arg(format!("--socket={}", folder.join("socket").display()));
+            command
+        };
+        let server = Self::start("mariadb", make, serve);
+        answers(&mariadb_options(server.port));
+        server
     }
+}
+
+/// Waits until a server answers a connection.
+fn answers(options: &impl ConnectOptions<Connection: Sized>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    runtime.block_on(async {
+        while let Err(error) = options.connect().await {
+            assert!(Instant::now() < deadline, "no answer: {error}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // SIGINT ends it without waiting for clients.
+        // To PostgreSQL SIGINT is not to wait for clients; MariaDB wants SIGTERM.
+        let signal = match self.folder.to_string_lossy().contains("postgresql") {
+            true => nix::sys::signal::Signal::SIGINT,
+            false => nix::sys::signal::Signal::SIGTERM,
+        };
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.process.id()).unwrap());
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        nix::sys::signal::kill(pid, signal).unwrap();
         self.process.wait().unwrap();
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
@@ -139,7 +174,16 @@ fn options(port: u16) -> PgConnectOptions {
         .disable_statement_logging()
 }
 
-const PORT: &str = "POSTGRESQL_PORT";
+fn mariadb_options(port: u16) -> MySqlConnectOptions {
+    MySqlConnectOptions::new()
+        .host("127.0.0.1")
+        .port(port)
+        .username("root")
+        .database("mysql")
+        .disable_statement_logging()
+}
+
+const PORT: &str = "DATABASE_PORT";
 
 async fn work() -> database::Pool<sqlx::Postgres> {
     let port = std::env::var(PORT).unwrap().parse().unwrap();
@@ -194,7 +238,7 @@ async fn work() -> database::Pool<sqlx::Postgres> {
 #[test]
 fn queries_of_postgresql_are_told_by_the_conventions() {
     let test = "queries_of_postgresql_are_told_by_the_conventions";
-    let server = (!crate::support::is_child(test)).then(Server::start);
+    let server = (!crate::support::is_child(test)).then(Server::postgresql);
     let port = server.as_ref().map_or(0, |server| server.port).to_string();
     let variables = [(PORT, port.as_str()), ("THROUGHLINE_QUERY_COUNT_WARN", "8")];
     let (receiver, _) = received_by(test, "http/protobuf", &variables, || run(work()));
@@ -282,4 +326,109 @@ fn queries_of_postgresql_are_told_by_the_conventions() {
         let told = told.replace("metadata", "");
         assert!(!told.contains(secret), "{secret} was sent");
     }
+}
+
+async fn mysql_work() -> database::Pool<sqlx::MySql> {
+    let port: u16 = std::env::var(PORT).unwrap().parse().unwrap();
+    let pool = sqlx::MySqlPool::connect_with(mariadb_options(port))
+        .await
+        .unwrap();
+    let db = database::instrument(pool);
+    let known = db.clone().at(&format!("mariadb://127.0.0.1:{port}/mysql"));
+    async {
+        let create = "CREATE TEMPORARY TABLE users (id BIGINT PRIMARY KEY, `full name` TEXT)";
+        let mut connection = db.acquire().await.unwrap();
+        sqlx::query(create).execute(&mut connection).await.unwrap();
+        let insert = "INSERT INTO users VALUES (1, 'secret'), (2, \"it's secret\") # secret";
+        sqlx::raw_sql(insert)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let one = sqlx::query("SELECT `full name` FROM users WHERE id = ?").bind(2_i64);
+        let name: String = one.fetch_one(&mut connection).await.unwrap().get(0);
+        assert_eq!(name, "it's secret");
+        let twice = sqlx::query("INSERT INTO users VALUES (1, 'secret')");
+        twice.execute(&mut connection).await.unwrap_err();
+        sqlx::query("SELECT * FROM nobody")
+            .fetch_all(&known)
+            .await
+            .unwrap_err();
+        db.begin().await.unwrap().commit().await.unwrap();
+    }
+    .instrument(info_span!("request", request.id = "r-1"))
+    .await;
+    db
+}
+
+#[test]
+fn queries_of_mariadb_are_told_by_the_conventions() {
+    let test = "queries_of_mariadb_are_told_by_the_conventions";
+    let server = (!crate::support::is_child(test)).then(Server::mariadb);
+    let port = server.as_ref().map_or(0, |server| server.port).to_string();
+    let variables = [(PORT, port.as_str())];
+    let (receiver, _) = received_by(test, "http/protobuf", &variables, || run(mysql_work()));
+    let spans = receiver.spans();
+    let of_request: Vec<_> = spans.iter().filter(|span| span.name != "request").collect();
+    let told: Vec<_> = of_request
+        .iter()
+        .map(|span| {
+            let get = |key| get(&span.attributes, key).unwrap_or_default();
+            let system = get("db.system.name");
+            [
+                span.name.clone(),
+                get("db.query.text"),
+                get("error.type"),
+                system,
+            ]
+        })
+        .collect();
+    let expected = [
+        [
+            "CREATE TABLE users",
+            "CREATE TEMPORARY TABLE users (id BIGINT PRIMARY KEY, `full name` TEXT)",
+            "",
+            "mysql",
+        ],
+        [
+            "INSERT users",
+            "INSERT INTO users VALUES (?, ?), (?, ?)",
+            "",
+            "mysql",
+        ],
+        [
+            "SELECT users",
+            "SELECT `full name` FROM users WHERE id = ?",
+            "",
+            "mysql",
+        ],
+        [
+            "INSERT users",
+            "INSERT INTO users VALUES (?, ?)",
+            "1062",
+            "mysql",
+        ],
+        ["SELECT nobody", "SELECT * FROM nobody", "1146", "mariadb"],
+        ["BEGIN", "", "", "mysql"],
+        ["COMMIT", "", "", "mysql"],
+    ];
+    assert_eq!(told, expected.map(|row| row.map(str::to_owned)));
+    for span in &of_request {
+        let error = get(&span.attributes, "error.type");
+        let mut due = vec!["db.namespace", "server.port"];
+        if error.is_some() {
+            due.extend(["error.type", "db.response.status_code"]);
+        }
+        hold(SPAN, &span.attributes, &due, OURS);
+        assert_eq!(get(&span.attributes, "db.response.status_code"), error);
+        assert_eq!(
+            get(&span.attributes, "db.namespace").as_deref(),
+            Some("mysql")
+        );
+    }
+    let contents = receiver.contents();
+    DURATION.hold(
+        contents.metric(DURATION.name).unwrap(),
+        &["db.namespace", "server.port"],
+    );
+    assert!(!format!("{spans:?}{:?}", receiver.logs()).contains("secret"));
 }
