@@ -7,6 +7,8 @@
 
 #[cfg(feature = "sentry")]
 mod breadcrumbs;
+#[cfg(feature = "sqlx")]
+mod queries;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -75,6 +77,9 @@ pub(crate) struct Correlation {
     any: AtomicBool,
     #[cfg(feature = "sentry")]
     breadcrumbs: Mutex<breadcrumbs::Trail>,
+    /// Behind a pointer: most cells have none.
+    #[cfg(feature = "sqlx")]
+    queries: std::sync::OnceLock<Box<crate::database::Tally>>,
     /// The context that has the cell of the request that this subtree is a part of.
     outer: Option<Context>,
     /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].

@@ -6,6 +6,12 @@ mod builder;
 pub mod context;
 pub mod conventions;
 mod correlation;
+#[cfg(feature = "sqlx")]
+#[cfg_attr(docsrs, doc(cfg(feature = "sqlx")))]
+pub mod database;
+#[cfg(not(feature = "sqlx"))]
+#[path = "database/absent.rs"]
+mod database;
 mod diagnostics;
 mod error;
 mod event;

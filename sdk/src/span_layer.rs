@@ -18,6 +18,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::database;
 use crate::redaction;
 use crate::sampling::{Early, HeadSampler};
 use crate::span_values;
@@ -270,7 +271,8 @@ impl Declares {
         let mut declares = Self::default();
         for field in metadata.fields() {
             let name = field.name();
-            declares.kind |= name == "otel.kind";
+            // A query is no carrier of a context, so its kind alone is no reason to forward.
+            declares.kind |= name == "otel.kind" && metadata.target() != database::TARGET;
             declares.promoted |= PROMOTED.contains(&name);
         }
         declares.kind &= metadata.target() != CLIENT_TARGET;

@@ -44,6 +44,7 @@ const RESOURCE: &[Place] = &[Place::Resource];
 const RECORD: &[Place] = &[Place::Record];
 const SPAN: &[Place] = &[Place::Span];
 const EVERYWHERE: &[Place] = &[Place::Span, Place::Record];
+const SPAN: &[Place] = &[Place::Span];
 
 const fn sdk(name: &'static str, places: &'static [Place]) -> Attribute {
     Attribute {
@@ -184,6 +185,16 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("exception.message", RECORD).was(&[billing("error")]),
     sdk("exception.stacktrace", RECORD),
     sdk("thread.name", RECORD).was(&[cosmo("thread"), cosmo("thread_name")]),
+    sdk("db.system.name", EVERYWHERE),
+    sdk("db.namespace", EVERYWHERE),
+    sdk("db.query.summary", EVERYWHERE),
+    sdk("db.query.text", EVERYWHERE),
+    sdk("db.operation.name", SPAN),
+    sdk("db.response.status_code", SPAN),
+    sdk("db.response.returned_rows", SPAN),
+    sdk("db.client.operation.duration", RECORD),
+    sdk("db.query.count", RECORD).was(&[cosmo("queries_count")]),
+    sdk("db.query.time", RECORD),
     service("log.category", &[cosmo("security_category")]),
     service("event.severity", &[billing("severity")]),
     sdk("client.address", EVERYWHERE).was(&[
@@ -246,7 +257,6 @@ pub const ATTRIBUTES: &[Attribute] = &[
     service("audit.outcome", &[]),
     service("operation.name", &[billing("metric_name")]),
     service("operation.duration", &[billing("value"), billing("unit")]),
-    service("db.query.count", &[cosmo("queries_count")]),
     service("job.name", &[]),
     service("order.id", &[derrakht("order_id")]),
     service(

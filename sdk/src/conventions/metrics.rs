@@ -49,7 +49,7 @@ const fn metric(
 }
 
 /// The metrics that the SDK makes. `process.*` needs Linux, `http.*` and `rpc.*` the feature
-/// `http`.
+/// `http`, and `db.*` the feature `sqlx`.
 pub const METRICS: &[Metric] = &[
     metric(
         "throughline.metrics.overflow",
@@ -192,5 +192,65 @@ pub const METRICS: &[Metric] = &[
         MetricKind::Counter,
         "{park}",
         &["tokio.runtime.name", "tokio.worker.id"],
+    ),
+    metric(
+        "db.client.operation.duration",
+        MetricKind::Histogram,
+        "s",
+        &[
+            "db.system.name",
+            "db.namespace",
+            "server.address",
+            "server.port",
+            "db.operation.name",
+            "db.query.summary",
+            "error.type",
+            "db.response.status_code",
+        ],
+    ),
+    metric(
+        "db.client.connection.count",
+        MetricKind::UpDownCounter,
+        "{connection}",
+        &[
+            "db.client.connection.pool.name",
+            "db.client.connection.state",
+        ],
+    ),
+    metric(
+        "db.client.connection.max",
+        MetricKind::UpDownCounter,
+        "{connection}",
+        &["db.client.connection.pool.name"],
+    ),
+    metric(
+        "db.client.connection.idle.min",
+        MetricKind::UpDownCounter,
+        "{connection}",
+        &["db.client.connection.pool.name"],
+    ),
+    metric(
+        "db.client.connection.pending_requests",
+        MetricKind::UpDownCounter,
+        "{request}",
+        &["db.client.connection.pool.name"],
+    ),
+    metric(
+        "db.client.connection.timeouts",
+        MetricKind::Counter,
+        "{timeout}",
+        &["db.client.connection.pool.name"],
+    ),
+    metric(
+        "db.client.connection.wait_time",
+        MetricKind::Histogram,
+        "s",
+        &["db.client.connection.pool.name"],
+    ),
+    metric(
+        "db.client.connection.use_time",
+        MetricKind::Histogram,
+        "s",
+        &["db.client.connection.pool.name"],
     ),
 ];

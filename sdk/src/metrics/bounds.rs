@@ -6,12 +6,18 @@ const SECONDS: &[f64] = &[
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
 
+/// Bounds of a database's answers, which are quicker:
+/// <https://opentelemetry.io/docs/specs/semconv/db/database-metrics/#metric-dbclientoperationduration>.
+const QUERY_SECONDS: &[f64] = &[0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0];
+
 /// Bounds of every other histogram: the specification's default.
 /// <https://opentelemetry.io/docs/specs/otel/metrics/sdk/#explicit-bucket-histogram-aggregation>
 const OTHERS: &[f64] = &[
     0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1000.0, 2500.0, 5000.0, 7500.0,
     10000.0,
 ];
+
+const QUERY_DURATION: &str = "db.client.operation.duration";
 
 /// The conventions name what is measured in seconds `….duration`.
 const DURATION: &str = ".duration";
@@ -52,10 +58,10 @@ impl Bounds {
 
     /// The bounds of a histogram of this name and unit.
     pub(super) fn of(&self, name: &str, unit: &str) -> &[f64] {
-        self.given(name).unwrap_or(if is_in_seconds(name, unit) {
-            SECONDS
-        } else {
-            OTHERS
+        self.given(name).unwrap_or(match is_in_seconds(name, unit) {
+            true if name == QUERY_DURATION => QUERY_SECONDS,
+            true => SECONDS,
+            false => OTHERS,
         })
     }
 }
@@ -76,6 +82,7 @@ mod tests {
         assert_eq!(bounds.of("job.duration", ""), SECONDS);
         assert_eq!(bounds.of("job.duration", "ms"), OTHERS);
         assert_eq!(bounds.of("body.size", "By"), OTHERS);
+        assert_eq!(bounds.of(QUERY_DURATION, "s"), QUERY_SECONDS);
     }
 
     #[test]

@@ -27,7 +27,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "sqlx"))]
 pub(crate) use catalogue::Description;
 pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;
@@ -37,6 +37,7 @@ pub(crate) use registry::Registry;
 pub(crate) use suppressed::SuppressedEvents;
 
 use crate::InitError;
+use crate::database;
 use crate::export::{Ledgers, Waiting};
 use crate::redaction::Redactor;
 use crate::settings::ReaderSettings;
@@ -57,7 +58,7 @@ pub(crate) fn put_in_force(registry: &Arc<Registry>) {
 /// The running telemetry's registry, whose handles may be kept as long as the process runs.
 /// Before it runs a handle would lead nowhere for good, and a test's would lead to the test
 /// that made it.
-#[cfg(feature = "http")]
+#[cfg(any(feature = "http", feature = "sqlx"))]
 pub(crate) fn in_force() -> Option<&'static Registry> {
     IN_FORCE.get().map(Arc::as_ref)
 }
@@ -118,6 +119,7 @@ impl Metrics {
         });
         let meter = provider.as_ref().map(|provider| provider.meter(SCOPE));
         if let Some(meter) = &meter {
+            database::observe(meter);
             if options.process {
                 process::observe(meter);
             }
@@ -127,15 +129,17 @@ impl Metrics {
                 tokio::observe(meter, tokio::MAIN, &runtime);
             }
         }
+        let registry = Registry::new(
+            meter,
+            options.limits,
+            bounds,
+            options.units,
+            Arc::clone(redactor),
+        );
+        database::describe(&registry);
         Ok(Self {
             provider,
-            registry: Arc::new(Registry::new(
-                meter,
-                options.limits,
-                bounds,
-                options.units,
-                Arc::clone(redactor),
-            )),
+            registry: Arc::new(registry),
             scraper,
         })
     }

@@ -11,6 +11,10 @@ mod connections;
 mod console;
 mod conventions;
 mod correlation;
+#[cfg(feature = "sqlx")]
+mod database;
+#[cfg(all(feature = "sqlx", unix))]
+mod database_servers;
 mod deadline;
 mod emitted_names;
 mod ends;

@@ -3,11 +3,12 @@
 
 use anyhow::Result;
 
-use super::rust::{run, test_program};
+use super::rust::{databases, run, test_program};
 use super::tally::Tally;
 use crate::cargo::{Features, cargo, features};
 
 pub(super) fn check() -> Result<Tally> {
+    databases()?;
     let mut sets = vec![Features::Without];
     sets.extend(features()?.into_iter().map(Features::Alone));
     sets.push(Features::Default);

@@ -1,13 +1,14 @@
 //! The steps that are cargo's. They run one at a time: two would wait for each other's lock.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
 use super::tally::Tally;
 use crate::cargo::cargo;
-use crate::process;
+use crate::{debian, process};
 
 pub(super) fn fmt() -> Result<Tally> {
     run(cargo().args(["fmt", "--all", "--check"]))
@@ -47,6 +48,7 @@ pub(super) fn package() -> Result<Tally> {
 }
 
 pub(super) fn test() -> Result<Tally> {
+    databases()?;
     test_program(cargo().args([
         "test",
         "--workspace",
@@ -55,6 +57,23 @@ pub(super) fn test() -> Result<Tally> {
         "--locked",
         "--no-fail-fast",
     ]))
+}
+
+/// The servers that the tests of databases start for themselves.
+pub(super) fn databases() -> Result<()> {
+    // Debian keeps PostgreSQL's programs out of `PATH`, in a folder a version.
+    let postgresql = debian::has_program("initdb") || Path::new("/usr/lib/postgresql").is_dir();
+    let missing: Vec<&str> = [
+        ("postgresql", postgresql),
+        ("mariadb-server", debian::has_program("mariadbd")),
+    ]
+    .into_iter()
+    .filter_map(|(package, is_there)| (!is_there).then_some(package))
+    .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    debian::install(&missing, "the servers for the tests of databases")
 }
 
 /// A check that is one command: its exit says all.
