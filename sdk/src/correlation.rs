@@ -7,6 +7,9 @@
 
 #[cfg(feature = "sentry")]
 mod breadcrumbs;
+mod client;
+
+pub(crate) use client::set_client;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,6 +40,7 @@ pub(crate) struct Correlation {
     any: AtomicBool,
     #[cfg(feature = "sentry")]
     breadcrumbs: Mutex<breadcrumbs::Trail>,
+    client: Mutex<Option<client::Client>>,
     /// The context that has the cell of the request that this subtree is a part of.
     outer: Option<Context>,
     /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].
@@ -68,6 +72,11 @@ impl Correlation {
 
     fn outer(&self) -> Option<&Self> {
         self.outer.as_ref()?.get()
+    }
+
+    /// The cell of the whole request.
+    fn request(&self) -> &Self {
+        self.outer().map_or(self, Self::request)
     }
 
     /// What this cell itself has.

@@ -80,6 +80,18 @@ pub const METRICS: &[Metric] = &[
         "{event}",
         &["log.level", "log.target", "event.name"],
     ),
+    metric(
+        "throughline.operation.duration",
+        MetricKind::Histogram,
+        "s",
+        &["operation.name", "operation.outcome", "error.type"],
+    ),
+    metric(
+        "throughline.job.duration",
+        MetricKind::Histogram,
+        "s",
+        &["job.name", "job.outcome", "error.type"],
+    ),
     metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),
     Metric {
         formerly: &[cosmo("memory_usage")],

@@ -19,6 +19,7 @@ mod table;
 mod tokio;
 mod unit;
 mod view;
+mod work;
 
 use std::sync::Arc;
 
@@ -33,6 +34,7 @@ pub(crate) use prometheus::{bind, serve};
 pub(crate) use reader::Scraper;
 pub(crate) use registry::Registry;
 pub(crate) use suppressed::SuppressedEvents;
+pub(crate) use unit::ucum;
 
 use crate::InitError;
 use crate::export::{Ledgers, Waiting};
@@ -109,15 +111,17 @@ impl Metrics {
                 tokio::observe(meter, tokio::MAIN, &runtime);
             }
         }
+        let registry = Registry::new(
+            meter,
+            options.limits,
+            bounds,
+            options.units,
+            Arc::clone(redactor),
+        );
+        work::describe(&registry);
         Ok(Self {
             provider,
-            registry: Arc::new(Registry::new(
-                meter,
-                options.limits,
-                bounds,
-                options.units,
-                Arc::clone(redactor),
-            )),
+            registry: Arc::new(registry),
             scraper,
         })
     }

@@ -1,5 +1,6 @@
 //! The Sentry client: built only where `SENTRY_DSN` is set, on our own transport.
 
+mod check_in;
 mod ignore;
 mod rate_limits;
 mod request;
@@ -23,6 +24,7 @@ use crate::resource;
 use crate::settings::SentrySettings;
 use transport::Transports;
 
+pub(crate) use check_in::CheckIn;
 pub use ignore::SentryIgnore;
 pub(crate) use request::describe;
 pub(crate) use span_fields::{Origin, SpanFields};
