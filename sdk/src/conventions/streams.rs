@@ -314,7 +314,8 @@ pub const EVENTS: &[EventName] = &[
         "somebody could not buy",
         &[freshbytes("CHECKOUT_FAILED")],
     )
-    .at(Level::WARN).requires(&[&["error.type"]]),
+    .at(Level::WARN)
+    .requires(&[&["error.type"]]),
     event(
         "business",
         "payment.status_changed",
@@ -380,7 +381,8 @@ pub const EVENTS: &[EventName] = &[
         "an operation took longer than it should",
         &[],
     )
-    .at(Level::WARN).requires(&[&["operation.name"], &["operation.duration"]]),
+    .at(Level::WARN)
+    .requires(&[&["operation.name"], &["operation.duration"]]),
     event(
         "performance",
         "operation.measured",
@@ -392,8 +394,15 @@ pub const EVENTS: &[EventName] = &[
             derrakht("pdf_generation"),
         ],
     )
-    .requires(&[&["operation.name"], &["operation.duration", "operation.value"]]),
-    event("analytics", "page.viewed", "somebody saw a page", &[]).requires(&[&["page.name", "http.route", "url.path"]]),
+    .requires(&[
+        &["operation.name"],
+        &["operation.duration", "operation.value"],
+    ]),
+    event("analytics", "page.viewed", "somebody saw a page", &[]).requires(&[&[
+        "page.name",
+        "http.route",
+        "url.path",
+    ]]),
     event(
         "analytics",
         "feature.used",
@@ -427,7 +436,8 @@ pub const EVENTS: &[EventName] = &[
         "a job did not",
         &[cosmo("send_email_digest")],
     )
-    .at(Level::ERROR).requires(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
+    .at(Level::ERROR)
+    .requires(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
     event(
         "request",
         "http.server.request",

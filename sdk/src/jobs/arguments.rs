@@ -56,7 +56,10 @@ mod tests {
     fn arguments_are_bounded() {
         let mut arguments = Arguments::default();
         for index in 0..2 * MOST {
-            arguments.add(&format!("{index}{}", "k".repeat(1_000)), "v".repeat(100_000));
+            arguments.add(
+                &format!("{index}{}", "k".repeat(1_000)),
+                "v".repeat(100_000),
+            );
         }
         assert_eq!(arguments.0.len(), MOST);
         let text = arguments.text().unwrap();

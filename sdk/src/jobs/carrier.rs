@@ -73,8 +73,7 @@ impl Carrier {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), self.get(name)?.to_owned())))
             .collect();
-        let context =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &pairs);
+        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &pairs);
         let origin = context.span().span_context().clone();
         origin.is_valid().then_some(origin)
     }
@@ -123,7 +122,11 @@ mod tests {
 
     #[test]
     fn what_was_put_in_is_found() {
-        let carrier = carrier(&[("TraceParent", TRACEPARENT), ("user.id", "ada"), ("other", "x")]);
+        let carrier = carrier(&[
+            ("TraceParent", TRACEPARENT),
+            ("user.id", "ada"),
+            ("other", "x"),
+        ]);
         let origin = carrier.origin().unwrap();
         assert_eq!(origin.trace_id().to_string(), &TRACEPARENT[3..35]);
         assert!(origin.is_remote() && origin.is_sampled());
@@ -138,7 +141,10 @@ mod tests {
             ("user.id", &long),
             ("session.id", "a\nb"),
             ("request.id", ""),
-            ("traceparent", "00-00000000000000000000000000000000-b7ad6b7169203331-01"),
+            (
+                "traceparent",
+                "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            ),
         ]);
         assert_eq!(forged.known().count(), 0);
         assert!(forged.origin().is_none());

@@ -205,11 +205,7 @@ impl Job {
         self.run_as(future, Ended::failed_dyn).await
     }
 
-    async fn run_as<F, T, E>(
-        self,
-        future: F,
-        failed: fn(&Ended, &E),
-    ) -> Result<T, E>
+    async fn run_as<F, T, E>(self, future: F, failed: fn(&Ended, &E)) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {

@@ -58,7 +58,13 @@ impl Ended {
     /// With an error that tells its type.
     pub(super) fn failed<E: Error + 'static>(&self, error: &E) {
         let error = crate::error(error);
-        job_record!(error, "job.failed", self, { error = error }, "job {} failed");
+        job_record!(
+            error,
+            "job.failed",
+            self,
+            { error = error },
+            "job {} failed"
+        );
     }
 
     /// With an error in something that is none.
@@ -67,7 +73,13 @@ impl Ended {
         E: Deref<Target = dyn Error + Send + Sync>,
     {
         let error: &(dyn Error + 'static) = &**error;
-        job_record!(error, "job.failed", self, { error = error }, "job {} failed");
+        job_record!(
+            error,
+            "job.failed",
+            self,
+            { error = error },
+            "job {} failed"
+        );
     }
 
     fn given_up(&self) {
@@ -140,12 +152,7 @@ impl Running {
         self.tell(Outcome::Error, Some(type_name::<E>()), tell);
     }
 
-    fn tell(
-        &mut self,
-        outcome: Outcome,
-        error: Option<&'static str>,
-        record: impl FnOnce(&Ended),
-    ) {
+    fn tell(&mut self, outcome: Outcome, error: Option<&'static str>, record: impl FnOnce(&Ended)) {
         self.ended = true;
         let duration = self.watch.elapsed();
         let error = error.or(outcome.error_type());

@@ -32,7 +32,11 @@ impl CheckIn {
             id: Uuid::new_v4(),
             slug: slug(job),
         };
-        check_in.send(MonitorCheckInStatus::InProgress, None, config(job, schedule));
+        check_in.send(
+            MonitorCheckInStatus::InProgress,
+            None,
+            config(job, schedule),
+        );
         Some(check_in)
     }
 

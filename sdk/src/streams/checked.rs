@@ -328,11 +328,20 @@ mod tests {
             let mut fields = AUDIT.to_vec();
             let name = fields.remove(left_out);
             let said = said("audit", "audit.updated", &fields, None).unwrap();
-            assert!(said.starts_with("`audit.updated` lacks the field "), "{said}");
+            assert!(
+                said.starts_with("`audit.updated` lacks the field "),
+                "{said}"
+            );
             assert!(said.contains(&format!("`{name}`")), "{said}");
         }
         assert_eq!(said("audit", "audit.updated", &AUDIT, None), None);
-        let system = AUDIT.map(|name| if name == "user.id" { "audit.actor" } else { name });
+        let system = AUDIT.map(|name| {
+            if name == "user.id" {
+                "audit.actor"
+            } else {
+                name
+            }
+        });
         assert_eq!(said("audit", "audit.updated", &system, None), None);
         assert_eq!(
             said("security", "auth.logout", &["user.id"], None).unwrap(),
@@ -346,7 +355,12 @@ mod tests {
 
     #[test]
     fn a_name_is_one_of_its_streams() {
-        let typo = said("security", "auth.login.fialed", &["event.severity"], Some("low"));
+        let typo = said(
+            "security",
+            "auth.login.fialed",
+            &["event.severity"],
+            Some("low"),
+        );
         let typo = typo.unwrap();
         assert!(typo.starts_with("`auth.login.fialed` is no event of the stream `security`"));
         for event in EVENTS.iter().filter(|event| event.category == "security") {
@@ -357,9 +371,21 @@ mod tests {
             "`checkout.started` is an event of the stream `business`, not of `analytics`"
         );
         assert_eq!(said("business", "order.returned", &[], None), None);
-        for bad in ["", "returned", "Order.returned", "order..x", "order.", ".x", "order.1", "a b.c"] {
+        for bad in [
+            "",
+            "returned",
+            "Order.returned",
+            "order..x",
+            "order.",
+            ".x",
+            "order.1",
+            "a b.c",
+        ] {
             let said = said("business", bad, &[], None);
-            assert!(said.is_some_and(|said| said.contains("is no name")), "{bad:?}");
+            assert!(
+                said.is_some_and(|said| said.contains("is no name")),
+                "{bad:?}"
+            );
         }
     }
 
@@ -371,7 +397,13 @@ mod tests {
         assert_eq!(level(Some("high")), Level::ERROR);
         assert_eq!(level(Some("critical")), Level::ERROR);
         assert_eq!(
-            said("security", "auth.logout", &["event.severity"], Some("warning")).unwrap(),
+            said(
+                "security",
+                "auth.logout",
+                &["event.severity"],
+                Some("warning")
+            )
+            .unwrap(),
             "`event.severity` is `warning`; expected `low`, `medium`, `high` or `critical`"
         );
     }
@@ -380,7 +412,10 @@ mod tests {
     fn without_a_severity_the_convention_has_the_level() {
         let of = |stream, event, fields: &[&str]| super::level(stream, event, fields, None);
         assert_eq!(of("performance", "request.slow", &[]), Level::WARN);
-        assert_eq!(of("business", "checkout.failed", &["error.type"]), Level::WARN);
+        assert_eq!(
+            of("business", "checkout.failed", &["error.type"]),
+            Level::WARN
+        );
         assert_eq!(of("business", "order.returned", &[]), Level::INFO);
     }
 

@@ -16,6 +16,10 @@
 //! analytics::feature_used("pdf export").emit();
 //! ```
 //!
+//! A macro's record has the target and the place of the code that it stands in, as with
+//! `tracing`. A function's has those of the function: the target `throughline::streams::audit`,
+//! say, which a filter that names targets alone has to name too.
+//!
 //! Each counts in `throughline.events`. Neither a macro nor a function allocates or formats
 //! anything where the filter leaves its record out.
 //!

@@ -19,7 +19,7 @@ fn emit() {
     let telemetry = throughline::builder("names")
         .version("1.2.3")
         .environment("test")
-        .series_limits(3, 10_000)
+        .series_limits(12, 10_000)
         .init()
         .unwrap();
     let span = tracing::info_span!("request", request.id = "r-1");
@@ -37,8 +37,8 @@ fn emit() {
     });
     work(&runtime);
     std::thread::spawn(|| panic!("broken")).join().unwrap_err();
-    for (number, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
-        metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
+    for number in 0..13_u64 {
+        metrics::counter!("orders.placed", "shop" => number.to_string()).increment(number);
     }
     for _ in 0..3 {
         tracing::info!(name: "cart.viewed", "more often than the burst limit allows");
@@ -52,6 +52,8 @@ fn emit() {
 
 /// Operations and jobs, each of which is slow.
 fn work(runtime: &tokio::runtime::Runtime) {
+    use futures::FutureExt;
+    use std::future::pending;
     use throughline::performance::{self, Unit};
 
     let failed = performance::try_timed_sync("parse", || "x".parse::<i32>());
@@ -61,10 +63,12 @@ fn work(runtime: &tokio::runtime::Runtime) {
         .argument("user", 7)
         .attempt(2)
         .run(async {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            std::thread::sleep(std::time::Duration::from_millis(2));
             "x".parse::<i32>()
         });
     runtime.block_on(job).unwrap_err();
+    let cancelled = throughline::jobs::run("digest", pending::<Result<(), std::fmt::Error>>());
+    assert!(cancelled.now_or_never().is_none());
 }
 
 const VARIABLES: [(&str, &str); 13] = [

@@ -7,7 +7,9 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use crate::support::semconv::{Instrument, Kind, REQUEST_SECONDS, Row, Shape, conditional, required};
+use crate::support::semconv::{
+    Instrument, Kind, REQUEST_SECONDS, Row, Shape, conditional, required,
+};
 use crate::support::{received_by, text};
 use throughline::jobs::{self, Carrier};
 use throughline_receiver::proto::logs::v1::LogRecord;
@@ -85,7 +87,10 @@ fn a_job_is_a_trace_of_its_own_with_a_link_and_the_users_ids() {
         drop(request);
         let carrier: Carrier = serde_json::from_str(&message).unwrap();
         let names: Vec<_> = carrier.iter().map(|(name, _)| name).collect();
-        assert_eq!(names, ["request.id", "session.id", "traceparent", "user.id"]);
+        assert_eq!(
+            names,
+            ["request.id", "session.id", "traceparent", "user.id"]
+        );
         let done = block_on(
             jobs::builder("digest")
                 .enqueued_by(&carrier)
@@ -247,7 +252,9 @@ fn every_end() {
     held.unwrap_err();
     {
         let mut waiting = pin!(jobs::run("cancelled", pending::<Result<(), Refused>>()));
-        let polled = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let polled = waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
     }
     let panics = jobs::run("panic", async {
@@ -274,7 +281,9 @@ fn a_job_is_told_however_it_ends() {
         (
             "held",
             "error",
-            Some("alloc::boxed::Box<dyn core::error::Error + core::marker::Send + core::marker::Sync>"),
+            Some(
+                "alloc::boxed::Box<dyn core::error::Error + core::marker::Send + core::marker::Sync>",
+            ),
             "ERROR",
             true,
         ),
@@ -301,10 +310,16 @@ fn a_job_is_told_however_it_ends() {
         assert_eq!(errors.count(), usize::from(failed), "{name}");
     }
     let told = log(&logs, "job error failed");
-    assert_eq!(text(told.attribute("exception.type")), "wire::jobs::Refused");
+    assert_eq!(
+        text(told.attribute("exception.type")),
+        "wire::jobs::Refused"
+    );
     let held = log(&logs, "job held failed");
     for told in [told, held] {
-        assert_eq!(text(told.attribute("exception.message")), "the mail server refused");
+        assert_eq!(
+            text(told.attribute("exception.message")),
+            "the mail server refused"
+        );
         let chain = text(told.attribute("exception.stacktrace"));
         assert!(chain.contains("0: invalid digit found"), "{chain}");
     }
@@ -324,7 +339,10 @@ fn a_slow_job_is_a_slow_operation() {
         assert!(telemetry.shutdown().is_lossless());
     });
     let logs = receiver.logs();
-    let slow: Vec<_> = logs.iter().filter(|log| log.event_name == "operation.slow").collect();
+    let slow: Vec<_> = logs
+        .iter()
+        .filter(|log| log.event_name == "operation.slow")
+        .collect();
     assert_eq!(slow.len(), 1);
     assert_eq!(text(slow[0].attribute("operation.name")), "digest");
     assert_eq!(slow[0].span_id, receiver.spans()[0].span_id);
@@ -381,13 +399,18 @@ mod sentry {
             catch_unwind(AssertUnwindSafe(|| block_on(panicking))).unwrap_err();
             {
                 let mut waiting = pin!(job("waiting").run(pending::<Result<(), Refused>>()));
-                let polled = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+                let polled = waiting
+                    .as_mut()
+                    .poll(&mut Context::from_waker(Waker::noop()));
                 assert!(polled.is_pending());
             }
         });
         let events = intake.events();
         assert_eq!(events.len(), 2, "{events:#?}");
-        for (event, name, level) in [(&events[0], "failing", "error"), (&events[1], "panicking", "fatal")] {
+        for (event, name, level) in [
+            (&events[0], "failing", "error"),
+            (&events[1], "panicking", "fatal"),
+        ] {
             assert_eq!(event["level"].as_str().unwrap_or("error"), level);
             assert_eq!(event["transaction"], name);
             assert_eq!(event["tags"]["job.name"], name);
@@ -417,7 +440,12 @@ mod sentry {
         let check_ins = intake.items("check_in");
         let told: Vec<_> = check_ins
             .iter()
-            .map(|it| (it["monitor_slug"].as_str().unwrap(), it["status"].as_str().unwrap()))
+            .map(|it| {
+                (
+                    it["monitor_slug"].as_str().unwrap(),
+                    it["status"].as_str().unwrap(),
+                )
+            })
             .collect();
         let expected = [
             ("send-digest", "in_progress"),
@@ -433,8 +461,40 @@ mod sentry {
         assert_eq!(config["schedule"]["value"], "30 2 * * *");
         assert_eq!(config["timezone"], "Europe/Berlin");
         let schedule = &check_ins[2]["monitor_config"]["schedule"];
-        assert_eq!((&schedule["value"], &schedule["unit"]), (&2.into(), &"minute".into()));
+        assert_eq!(
+            (&schedule["value"], &schedule["unit"]),
+            (&2.into(), &"minute".into())
+        );
         assert!(check_ins[1]["duration"].as_f64().unwrap() >= 0.0);
         assert!(check_ins[0].get("duration").is_none());
     }
+}
+
+#[test]
+fn the_example_of_jobs_sends_what_it_says() {
+    let receiver = crate::support::example::ran("jobs", &[]);
+    let (spans, logs) = (receiver.spans(), receiver.logs());
+    let request = span(&spans, "POST /digests");
+    let digests: Vec<_> = spans
+        .iter()
+        .filter(|span| span.name == "send_email_digest")
+        .collect();
+    let outcomes: Vec<_> = digests
+        .iter()
+        .map(|span| text(span.attribute("job.outcome")))
+        .collect();
+    assert_eq!(outcomes, ["success", "error"]);
+    for digest in digests {
+        assert_eq!(digest.links[0].span_id, request.span_id);
+        assert_eq!(text(digest.attribute("user.id")), "ada");
+    }
+    let failed = log(&logs, "job send_email_digest failed");
+    assert_eq!(
+        text(failed.attribute("exception.message")),
+        "user 8 has no address"
+    );
+    assert_eq!(
+        text(span(&spans, "sweep").attribute("job.outcome")),
+        "success"
+    );
 }

@@ -45,6 +45,7 @@ mod sentry_delivery;
 mod settings;
 mod streams;
 mod streams_macros;
+mod streams_refused;
 #[cfg(feature = "tls")]
 mod tls;
 mod variables;

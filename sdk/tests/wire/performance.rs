@@ -6,7 +6,9 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::support::semconv::{Instrument, Kind, REQUEST_SECONDS, Row, Shape, conditional, required};
+use crate::support::semconv::{
+    Instrument, Kind, REQUEST_SECONDS, Row, Shape, conditional, required,
+};
 use crate::support::{received_by, text};
 use throughline::performance::{Unit, measured, timed, timed_sync, try_timed, try_timed_sync};
 use throughline_receiver::proto::metrics::v1::metric::Data;
@@ -40,7 +42,9 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 fn poll_once<F: Future>(future: F) {
     let mut future = pin!(future);
-    let polled = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let polled = future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
     assert!(polled.is_pending());
 }
 
@@ -52,8 +56,9 @@ fn every_end() {
     }));
     assert_eq!(done, 7);
     assert_eq!(timed_sync("sync.success", || 8), 8);
-    let failed: Result<(), &str> =
-        block_on(try_timed("async.error", async { Err("refused: token=hunter2") }));
+    let failed: Result<(), &str> = block_on(try_timed("async.error", async {
+        Err("refused: token=hunter2")
+    }));
     assert!(failed.is_err());
     try_timed_sync("sync.error", || "x".parse::<u8>()).unwrap_err();
     assert_eq!(try_timed_sync("sync.try", || "7".parse::<u8>()), Ok(7));
@@ -64,7 +69,9 @@ fn every_end() {
     // It was waiting while something else panicked: that is not its panic.
     catch_unwind(AssertUnwindSafe(|| {
         let mut waiting = pin!(timed("async.bystander", pending::<()>()));
-        let polled = waiting.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        let polled = waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
         panic!("something else");
     }))
@@ -76,7 +83,11 @@ const ENDS: [(&str, &str, Option<&str>); 9] = [
     ("async.success", "success", None),
     ("sync.success", "success", None),
     ("async.error", "error", Some("&str")),
-    ("sync.error", "error", Some("core::num::error::ParseIntError")),
+    (
+        "sync.error",
+        "error",
+        Some("core::num::error::ParseIntError"),
+    ),
     ("sync.try", "success", None),
     ("async.cancelled", "cancelled", Some("cancelled")),
     ("async.panic", "panic", Some("panic")),
@@ -98,7 +109,12 @@ fn points(receiver: &Receiver, metric: &str) -> Vec<(Vec<(String, String)>, u64)
             let mut attributes: Vec<_> = point
                 .attributes
                 .iter()
-                .map(|it| (it.key.clone(), text(it.value.as_ref().and_then(|any| any.value.as_ref()))))
+                .map(|it| {
+                    (
+                        it.key.clone(),
+                        text(it.value.as_ref().and_then(|any| any.value.as_ref())),
+                    )
+                })
                 .collect();
             attributes.sort();
             (attributes, point.count)
@@ -148,14 +164,27 @@ fn an_operation_is_told_however_it_ends() {
         assert_eq!(text(told[0].attribute("operation.outcome")), outcome);
         assert_eq!(text(told[0].attribute("log.category")), "performance");
     }
-    let inside = logs.iter().find(|log| log.message() == Some("inside")).unwrap();
-    let span = spans.iter().find(|span| span.name == "async.success").unwrap();
+    let inside = logs
+        .iter()
+        .find(|log| log.message() == Some("inside"))
+        .unwrap();
+    let span = spans
+        .iter()
+        .find(|span| span.name == "async.success")
+        .unwrap();
     assert_eq!(inside.span_id, span.span_id);
     assert!(logs.iter().all(|log| log.event_name != "operation.slow"));
     let contents = receiver.contents();
     DURATION.hold(contents.metric(DURATION.name).unwrap(), &[]);
-    let status = &spans.iter().find(|span| span.name == "async.error").unwrap().status;
-    assert_eq!(status.as_ref().unwrap().message, "refused: token=[redacted]");
+    let status = &spans
+        .iter()
+        .find(|span| span.name == "async.error")
+        .unwrap()
+        .status;
+    assert_eq!(
+        status.as_ref().unwrap().message,
+        "refused: token=[redacted]"
+    );
 }
 
 #[test]
@@ -186,14 +215,23 @@ fn a_slow_operation_tells_what_the_process_used() {
     assert_eq!(text(slow.attribute("operation.outcome")), "success");
     let number = |name| text(slow.attribute(name)).parse::<f64>().unwrap();
     assert!((0.3..60.0).contains(&number("operation.duration")));
-    assert_eq!(slow.span_id, receiver.spans().iter().find(|it| it.name == "busy").unwrap().span_id);
+    assert_eq!(
+        slow.span_id,
+        receiver
+            .spans()
+            .iter()
+            .find(|it| it.name == "busy")
+            .unwrap()
+            .span_id
+    );
     if cfg!(target_os = "linux") {
         assert!(number("process.memory.usage") > 1e6, "bytes");
         let share = number("process.cpu.utilization");
         assert!(share > 0.0 && share <= 1.5, "{share}");
     }
     assert!(
-        logs.iter().all(|log| log.event_name != "operation.measured"),
+        logs.iter()
+            .all(|log| log.event_name != "operation.measured"),
         "the default filter leaves it out"
     );
 }
@@ -244,4 +282,23 @@ fn a_measured_value_has_its_unit_on_metric_and_record() {
     assert_eq!(text(rows.attribute("operation.value")), "1200");
     assert_eq!(text(rows.attribute("operation.unit")), "{count}");
     assert!(outcome.diagnostics().is_empty(), "{outcome:#?}");
+}
+
+#[test]
+fn the_example_of_performance_sends_what_it_says() {
+    let variables = [("THROUGHLINE_SLOW_OPERATION_MS", "20")];
+    let receiver = crate::support::example::ran("performance", &variables);
+    let spans = receiver.spans();
+    let outcome = |name| {
+        let span = spans.iter().find(|span| span.name == name).unwrap();
+        text(span.attribute("operation.outcome"))
+    };
+    assert_eq!(outcome("story_generation"), "success");
+    assert_eq!(outcome("rate_lookup"), "error");
+    assert_eq!(outcome("slow_lookup"), "cancelled");
+    let logs = receiver.logs();
+    let mut slow = logs.iter().filter(|log| log.event_name == "operation.slow");
+    assert!(slow.any(|log| text(log.attribute("operation.name")) == "story_generation"));
+    let contents = receiver.contents();
+    assert_eq!(contents.metric("pdf.size").unwrap().unit, "By");
 }

@@ -71,7 +71,9 @@ fn every_function() {
         .changes("title, cover")
         .reason("finished")
         .emit();
-    audit::deleted("picture", "p-1").system("nightly cleanup").emit();
+    audit::deleted("picture", "p-1")
+        .system("nightly cleanup")
+        .emit();
     audit::viewed("story", 42).emit();
     audit::exported("report", "q3")
         .actor("ada")
@@ -92,10 +94,17 @@ fn every_function() {
         .reason("returned")
         .refund("ref-1", "customer_request")
         .emit();
-    business::order_status_changed(7, "shipped").from("paid").emit();
-    business::subscription_created(12).plan(3).amount(euros).emit();
+    business::order_status_changed(7, "shipped")
+        .from("paid")
+        .emit();
+    business::subscription_created(12)
+        .plan(3)
+        .amount(euros)
+        .emit();
     business::invoice_created("inv-9").order(7).emit();
-    analytics::page_viewed("/stories/{id}").path("/stories/42").emit();
+    analytics::page_viewed("/stories/{id}")
+        .path("/stories/42")
+        .emit();
     analytics::feature_used("pdf export").emit();
     analytics::session_ended("s-1", Duration::from_millis(431_500))
         .pages(9)
@@ -139,7 +148,11 @@ fn every_function_leaves_what_it_was_given() {
     );
     says(
         of("auth.logout"),
-        &[("log.category", "security"), ("event.severity", "low"), ("user.id", "u-1")],
+        &[
+            ("log.category", "security"),
+            ("event.severity", "low"),
+            ("user.id", "u-1"),
+        ],
     );
     for (event, severity, more) in [
         ("auth.password.changed", "low", None),
@@ -242,7 +255,11 @@ fn every_function_leaves_what_it_was_given() {
     );
     says(
         of("invoice.created"),
-        &[("log.category", "business"), ("invoice.id", "inv-9"), ("order.id", "7")],
+        &[
+            ("log.category", "business"),
+            ("invoice.id", "inv-9"),
+            ("order.id", "7"),
+        ],
     );
     uses(&logs);
 }
@@ -262,7 +279,10 @@ fn audits(logs: &[Received<LogRecord>]) {
     let created = entry(ada, "create", "story", "42", "success");
     says(record(logs, "audit.created"), &created);
     let mut updated = entry(ada, "complete", "story", "42", "success");
-    updated.extend([("audit.changes", "title, cover"), ("audit.reason", "finished")]);
+    updated.extend([
+        ("audit.changes", "title, cover"),
+        ("audit.reason", "finished"),
+    ]);
     says(record(logs, "audit.updated"), &updated);
     let cleanup = ("audit.actor", "nightly cleanup");
     let deleted = entry(cleanup, "delete", "picture", "p-1", "success");
@@ -272,7 +292,10 @@ fn audits(logs: &[Received<LogRecord>]) {
     says(record(logs, "audit.viewed"), &viewed);
     let exported = entry(ada, "export", "report", "q3", "denied");
     says(record(logs, "audit.exported"), &exported);
-    assert_eq!(record(logs, "audit.updated").message(), Some("complete story 42"));
+    assert_eq!(
+        record(logs, "audit.updated").message(),
+        Some("complete story 42")
+    );
 }
 
 fn uses(logs: &[Received<LogRecord>]) {
@@ -286,7 +309,10 @@ fn uses(logs: &[Received<LogRecord>]) {
     );
     says(
         record(logs, "feature.used"),
-        &[("log.category", "analytics"), ("feature.name", "pdf export")],
+        &[
+            ("log.category", "analytics"),
+            ("feature.name", "pdf export"),
+        ],
     );
     let session = [("log.category", "analytics"), ("session.id", "s-1")];
     says(record(logs, "session.started"), &session);
@@ -302,7 +328,11 @@ fn uses(logs: &[Received<LogRecord>]) {
 
 /// The events of the conventions that no function is for.
 fn every_macro() {
-    throughline::security!("attack.sql_injection", event.severity = "critical", "blocked");
+    throughline::security!(
+        "attack.sql_injection",
+        event.severity = "critical",
+        "blocked"
+    );
     throughline::security!("attack.xss", event.severity = "high");
     throughline::security!("attack.path_traversal", event.severity = "high");
     throughline::security!("attack.scanner", event.severity = "medium");
@@ -328,8 +358,16 @@ fn every_macro() {
     throughline::performance!("request.slow", http.server.request.duration = 1.9);
     throughline::performance!("query.slow");
     throughline::performance!("query.storm", db.query.count = 51);
-    throughline::performance!("operation.slow", operation.name = "x", operation.duration = 2.0);
-    throughline::performance!("operation.measured", operation.name = "x", operation.value = 2);
+    throughline::performance!(
+        "operation.slow",
+        operation.name = "x",
+        operation.duration = 2.0
+    );
+    throughline::performance!(
+        "operation.measured",
+        operation.name = "x",
+        operation.value = 2
+    );
     throughline::analytics!("story.shared", story.id = 42);
 }
 
@@ -355,7 +393,10 @@ fn a_macro_is_an_event_of_its_stream_with_all_that_it_was_given() {
     for (event, number) in severities {
         assert_eq!(record(&logs, event).severity_number, number, "{event}");
     }
-    assert_eq!(record(&logs, "attack.sql_injection").message(), Some("blocked"));
+    assert_eq!(
+        record(&logs, "attack.sql_injection").message(),
+        Some("blocked")
+    );
     assert_eq!(record(&logs, "attack.xss").message(), Some("attack.xss"));
     let granted = record(&logs, "user.role_granted");
     assert_eq!(granted.message(), Some("granted to ada by admin"));
@@ -379,7 +420,9 @@ fn a_macro_is_an_event_of_its_stream_with_all_that_it_was_given() {
     // The console had them all, in the same words.
     let lines = outcome.lines();
     assert_eq!(lines.len(), logs.len());
-    let line = lines.iter().find(|line| line["event"] == "user.role_granted");
+    let line = lines
+        .iter()
+        .find(|line| line["event"] == "user.role_granted");
     assert_eq!(line.unwrap()["audit.outcome"], "success");
 }
 
@@ -487,6 +530,22 @@ fn security_records_have_the_requests_client_and_no_others_do() {
     assert_eq!(viewed.attribute("client.address"), None);
     assert_eq!(text(viewed.attribute("user.id")), "admin-1");
     assert_eq!(viewed.attribute("audit.actor"), None, "the user is known");
-    assert_eq!(record(&logs, "auth.logout").attribute("client.address"), None);
+    assert_eq!(
+        record(&logs, "auth.logout").attribute("client.address"),
+        None
+    );
     assert_eq!(outcome.lines()[0]["client.address"], "203.0.113.9");
+}
+
+#[test]
+fn the_example_of_streams_sends_what_it_says() {
+    let receiver = crate::support::example::ran("streams", &[]);
+    let logs = receiver.logs();
+    let failed = record(&logs, "auth.login.failed");
+    assert_eq!(text(failed.attribute("client.address")), "203.0.113.9");
+    let updated = record(&logs, "audit.updated");
+    assert_eq!(text(updated.attribute("user.id")), "u-1");
+    assert_eq!(text(updated.attribute("session.id")), "s-1");
+    record(&logs, "order.gift_wrapped");
+    assert_eq!(receiver.spans().len(), 2);
 }
