@@ -186,10 +186,10 @@ async fn a_job_belongs_to_the_capture_of_its_test_though_its_trace_is_its_own() 
     let job = async {
         throughline::context::set_user("ada");
         let work = async { Ok::<_, std::fmt::Error>(timed("part", async { 7 }).await) };
-        tokio::spawn(jobs::run("digest", work).in_current_span())
+        let task = tokio::spawn(jobs::run("digest", work).in_current_span());
+        assert_eq!(task.await.unwrap(), Ok(7));
     };
-    let done = job.instrument(request).await.await.unwrap();
-    assert_eq!(done, Ok(7));
+    job.instrument(request).await;
     let spans = capture.spans();
     let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
     assert_eq!(named("digest").parent_span_id, None);

@@ -62,7 +62,7 @@ const fn stream(
 }
 
 impl Stream {
-    const fn requires(mut self, requires: &'static [Requirement]) -> Self {
+    const fn carrying(mut self, requires: &'static [Requirement]) -> Self {
         self.requires = requires;
         self
     }
@@ -90,7 +90,7 @@ impl EventName {
         self
     }
 
-    const fn requires(mut self, requires: &'static [Requirement]) -> Self {
+    const fn carrying(mut self, requires: &'static [Requirement]) -> Self {
         self.requires = requires;
         self
     }
@@ -140,8 +140,8 @@ pub const STREAMS: &[Stream] = &[
             freshbytes("security.log"),
         ],
     )
-    .requires(&[&["event.severity"]]),
-    stream("audit", true, 365, &[derrakht("audit.log")]).requires(&[
+    .carrying(&[&["event.severity"]]),
+    stream("audit", true, 365, &[derrakht("audit.log")]).carrying(&[
         &["user.id", "audit.actor"],
         &["audit.action"],
         &["audit.resource.type"],
@@ -307,7 +307,7 @@ pub const EVENTS: &[EventName] = &[
         "somebody bought",
         &[freshbytes("CHECKOUT_SUCCESS")],
     )
-    .requires(&[&["order.id"]]),
+    .carrying(&[&["order.id"]]),
     event(
         "business",
         "checkout.failed",
@@ -315,7 +315,7 @@ pub const EVENTS: &[EventName] = &[
         &[freshbytes("CHECKOUT_FAILED")],
     )
     .at(Level::WARN)
-    .requires(&[&["error.type"]]),
+    .carrying(&[&["error.type"]]),
     event(
         "business",
         "payment.status_changed",
@@ -328,28 +328,28 @@ pub const EVENTS: &[EventName] = &[
             freshbytes("PAYMENT_STATUS_CHANGED"),
         ],
     )
-    .requires(&[&["payment.id"], &["payment.status"]]),
+    .carrying(&[&["payment.id"], &["payment.status"]]),
     event(
         "business",
         "order.status_changed",
         "an order went a step further",
         &[derrakht("order_status_changed")],
     )
-    .requires(&[&["order.id"], &["order.status"]]),
+    .carrying(&[&["order.id"], &["order.status"]]),
     event(
         "business",
         "subscription.created",
         "somebody subscribed",
         &[billing("subscription_created")],
     )
-    .requires(&[&["subscription.id"]]),
+    .carrying(&[&["subscription.id"]]),
     event(
         "business",
         "invoice.created",
         "an invoice was written",
         &[derrakht("invoice_created")],
     )
-    .requires(&[&["invoice.id"]]),
+    .carrying(&[&["invoice.id"]]),
     event(
         "performance",
         "request.slow",
@@ -382,7 +382,7 @@ pub const EVENTS: &[EventName] = &[
         &[],
     )
     .at(Level::WARN)
-    .requires(&[&["operation.name"], &["operation.duration"]]),
+    .carrying(&[&["operation.name"], &["operation.duration"]]),
     event(
         "performance",
         "operation.measured",
@@ -394,11 +394,11 @@ pub const EVENTS: &[EventName] = &[
             derrakht("pdf_generation"),
         ],
     )
-    .requires(&[
+    .carrying(&[
         &["operation.name"],
         &["operation.duration", "operation.value"],
     ]),
-    event("analytics", "page.viewed", "somebody saw a page", &[]).requires(&[&[
+    event("analytics", "page.viewed", "somebody saw a page", &[]).carrying(&[&[
         "page.name",
         "http.route",
         "url.path",
@@ -413,23 +413,23 @@ pub const EVENTS: &[EventName] = &[
             derrakht("illustration_uploaded"),
         ],
     )
-    .requires(&[&["feature.name"]]),
+    .carrying(&[&["feature.name"]]),
     event("analytics", "session.started", "somebody came", &[]),
-    event("analytics", "session.ended", "somebody left", &[]).requires(&[&["session.duration"]]),
+    event("analytics", "session.ended", "somebody left", &[]).carrying(&[&["session.duration"]]),
     event(
         "job",
         "job.started",
         "a job began",
         &[cosmo("send_email_digest")],
     )
-    .requires(&[&["job.name"]]),
+    .carrying(&[&["job.name"]]),
     event(
         "job",
         "job.completed",
         "a job did what it should",
         &[cosmo("send_email_digest")],
     )
-    .requires(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
+    .carrying(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
     event(
         "job",
         "job.failed",
@@ -437,7 +437,7 @@ pub const EVENTS: &[EventName] = &[
         &[cosmo("send_email_digest")],
     )
     .at(Level::ERROR)
-    .requires(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
+    .carrying(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
     event(
         "request",
         "http.server.request",

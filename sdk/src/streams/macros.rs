@@ -108,7 +108,7 @@ macro_rules! business {
 /// Records what was slow, or was measured.
 ///
 /// As [`security!`](crate::security), with the names of the stream `performance` and no
-/// others. The SDK records most of them itself: see [`performance`](crate::performance).
+/// others. The SDK records most of them itself: see [`performance`](mod@crate::performance).
 ///
 /// ```
 /// throughline::performance!(

@@ -2,7 +2,7 @@
 //! users, each record under a name that dashboards and alerts know.
 //!
 //! The macros [`security!`](crate::security), [`audit!`](crate::audit),
-//! [`business!`](crate::business), [`performance!`](crate::performance) and
+//! [`business!`](crate::business), [`performance!`](macro@crate::performance) and
 //! [`analytics!`](crate::analytics) are `tracing` events whose name and fields are checked
 //! when the program is compiled. For what nearly every service has there are functions, which
 //! ask for the required fields by their arguments:
