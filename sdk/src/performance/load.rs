@@ -7,7 +7,7 @@ use std::thread::available_parallelism;
 use std::time::Instant;
 
 /// The CPU time of the process at a moment shortly before an operation began. Operations take
-/// it from one reading, as each would otherwise begin with a system call of 300 ns or more,
+/// it from one reading, as each would otherwise begin with a system call of nearly a microsecond,
 /// for the few that are slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark {

@@ -161,7 +161,7 @@ fn a_job_in_a_request_does_not_hold_it_open_nor_belong_to_it() {
                 throughline::context::set_user("ada");
                 tokio::spawn(
                     jobs::run("later", async {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        tokio::task::yield_now().await;
                         tracing::info!("done");
                         Ok::<_, Refused>(())
                     })
@@ -178,7 +178,6 @@ fn a_job_in_a_request_does_not_hold_it_open_nor_belong_to_it() {
             assert!(polled.is_pending());
             drop(guard);
             drop(request);
-            tokio::time::sleep(Duration::from_millis(50)).await;
         });
     });
     let (spans, logs) = (receiver.spans(), receiver.logs());
@@ -190,7 +189,7 @@ fn a_job_in_a_request_does_not_hold_it_open_nor_belong_to_it() {
     assert_eq!(log(&logs, "done").trace_id, job.trace_id);
     let (inline, job) = (span(&spans, "inline"), span(&spans, "inline job"));
     assert!(
-        inline.end_time_unix_nano + 20_000_000 < job.end_time_unix_nano,
+        inline.end_time_unix_nano < job.end_time_unix_nano,
         "the request has ended before its job"
     );
 }
