@@ -21,6 +21,9 @@
 //! # }
 //! ```
 
+use std::net::IpAddr;
+
+use http::HeaderValue;
 use opentelemetry::trace::TraceContextExt;
 use opentelemetry::{Context, KeyValue};
 
@@ -53,6 +56,33 @@ pub fn set_session(id: impl AsRef<str>) {
 /// ```
 pub fn set_tenant(id: impl AsRef<str>) {
     set(Promoted::Tenant, id.as_ref());
+}
+
+/// The client that the request at hand came from, and what it calls itself. Security records
+/// of the request have both, as `client.address` and `user_agent.original`, without naming
+/// them; no others do. Without a span nothing happens.
+///
+/// `address` is one to be believed: the peer's, or what a proxy of your own says.
+///
+/// ```
+/// let request = tracing::info_span!("request");
+/// request.in_scope(|| {
+///     throughline::context::set_client([203, 0, 113, 9].into(), Some("curl/8"));
+///     throughline::streams::security::login_failed().user_name("ada").emit();
+/// });
+/// ```
+pub fn set_client(address: IpAddr, user_agent: Option<&str>) {
+    // A header's value holds any text without control characters.
+    let user_agent = user_agent.and_then(|text| HeaderValue::from_bytes(text.as_bytes()).ok());
+    correlation::set_client(address, user_agent);
+}
+
+/// Whether the request at hand has a user.
+pub(crate) fn user_is_known() -> bool {
+    Context::map_current(|context| {
+        let correlation = context.get::<Correlation>();
+        correlation.is_some_and(|it| it.values()[Promoted::User as usize].is_some())
+    })
 }
 
 /// The id of the request at hand: `request.id`.

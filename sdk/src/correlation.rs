@@ -7,8 +7,11 @@
 
 #[cfg(feature = "sentry")]
 mod breadcrumbs;
+mod client;
 #[cfg(feature = "sqlx")]
 mod queries;
+
+pub(crate) use client::set_client;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,6 +83,7 @@ pub(crate) struct Correlation {
     /// Behind a pointer: most cells have none.
     #[cfg(feature = "sqlx")]
     queries: std::sync::OnceLock<Box<crate::database::Tally>>,
+    client: Mutex<Option<client::Client>>,
     /// The context that has the cell of the request that this subtree is a part of.
     outer: Option<Context>,
     /// Whether the span that declared the fields has been stamped; see [`Correlation::stamp`].
@@ -125,6 +129,11 @@ impl Correlation {
 
     fn outer(&self) -> Option<&Self> {
         self.outer.as_ref()?.get()
+    }
+
+    /// The cell of the whole request.
+    fn request(&self) -> &Self {
+        self.outer().map_or(self, Self::request)
     }
 
     /// What this cell itself has.

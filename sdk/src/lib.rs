@@ -26,10 +26,12 @@ pub mod fuzzing;
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod http;
 mod http_server;
+pub mod jobs;
 mod limits;
 mod metrics;
 mod network;
 mod panic;
+pub mod performance;
 mod propagation;
 mod redaction;
 mod resource;
@@ -41,6 +43,7 @@ mod shutdown;
 mod span_layer;
 mod span_values;
 mod start;
+pub mod streams;
 mod telemetry;
 #[cfg(feature = "testing")]
 #[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
@@ -70,6 +73,17 @@ pub mod reexport {
     pub use opentelemetry;
     pub use opentelemetry_sdk;
     pub use tracing;
+}
+
+/// What the macros expand to.
+#[doc(hidden)]
+pub mod __macro_support {
+    pub use std::option::Option::{None, Some};
+    pub use std::{compile_error, stringify};
+
+    pub use tracing;
+
+    pub use crate::streams::level;
 }
 
 /// Starts telemetry with everything from the environment.

@@ -5,14 +5,14 @@
 //! per-layer filter would do the same for 35 to 45 ns more a span.
 
 use std::any::TypeId;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::{Context as OtelContext, ContextGuard};
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::field::{Field, Visit};
-use tracing::{Dispatch, Metadata, Subscriber, span};
+use tracing::{Dispatch, Metadata, Span, Subscriber, span};
 use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
@@ -47,6 +47,20 @@ struct Declared(OtelContext);
 thread_local! {
     /// The skipped spans that this thread is in.
     static ENTERED: RefCell<Vec<(span::Id, ContextGuard)>> = const { RefCell::new(Vec::new()) };
+
+    /// The context of the root span that this thread is about to make; see [`root_in`].
+    static ROOT: Cell<Option<OtelContext>> = const { Cell::new(None) };
+}
+
+/// Makes a root span (`parent: None`) in this context. One without a context of its own has
+/// an empty one, with no place for what becomes known of its work; and a span that is a root
+/// in OpenTelemetry alone would keep the one around it open for as long as it lasts itself.
+pub(crate) fn root_in(context: OtelContext, make: impl FnOnce() -> Span) -> Span {
+    ROOT.set(Some(context));
+    let span = make();
+    // Where the filter left the span out nobody has taken it.
+    ROOT.take();
+    span
 }
 
 fn leave(id: &span::Id) -> Option<ContextGuard> {
@@ -131,15 +145,20 @@ where
 
     fn on_new_span(&self, attrs: &span::Attributes<'_>, id: &span::Id, ctx: Context<'_, S>) {
         let metadata = attrs.metadata();
-        let skipped_parent = attrs.parent().and_then(|parent| self.skipped(&ctx, parent));
+        let given = if attrs.is_root() {
+            ROOT.take()
+        } else {
+            let parent = attrs.parent();
+            parent.and_then(|parent| self.skipped(&ctx, parent))
+        };
         // With an explicit parent, or none on purpose, the inner layer takes that one's
         // context, cell included, and cannot be told another.
-        if !attrs.is_contextual() && skipped_parent.is_none() {
+        if !attrs.is_contextual() && given.is_none() {
             self.forward_new(attrs, id, ctx);
             return;
         }
-        let mut changed = skipped_parent.is_some();
-        let mut context = skipped_parent.unwrap_or_else(OtelContext::current);
+        let mut changed = given.is_some();
+        let mut context = given.unwrap_or_else(OtelContext::current);
         let mut skip = false;
         let declares = Declares::of(metadata);
         if let Some(head) = &self.head

@@ -264,3 +264,30 @@ async fn a_client_s_requests_are_in_the_capture_of_their_test() {
         request("payments").await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_belongs_to_the_capture_of_its_test_though_its_trace_is_its_own() {
+    use throughline::jobs;
+    use throughline::performance::timed;
+
+    let capture = Capture::start();
+    let request = info_span!("request");
+    let job = async {
+        throughline::context::set_user("ada");
+        let work = async { Ok::<_, std::fmt::Error>(timed("part", async { 7 }).await) };
+        let task = tokio::spawn(jobs::run("digest", work).in_current_span());
+        assert_eq!(task.await.unwrap(), Ok(7));
+    };
+    job.instrument(request).await;
+    let spans = capture.spans();
+    let named = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    assert_eq!(named("digest").parent_span_id, None);
+    assert_ne!(named("digest").trace_id, named("request").trace_id);
+    assert_eq!(named("part").trace_id, named("digest").trace_id);
+    for log in capture.logs() {
+        assert_eq!(log.attribute("user.id"), Some("ada"), "{}", log.message);
+    }
+    let labels = [("job.name", "digest"), ("job.outcome", "success")];
+    let seconds = capture.histogram("throughline.job.duration", &labels);
+    assert_eq!(seconds.unwrap().len(), 1);
+}

@@ -82,6 +82,18 @@ pub const METRICS: &[Metric] = &[
         &["log.level", "log.target", "event.name"],
     ),
     metric(
+        "throughline.operation.duration",
+        MetricKind::Histogram,
+        "s",
+        &["operation.name", "operation.outcome", "error.type"],
+    ),
+    metric(
+        "throughline.job.duration",
+        MetricKind::Histogram,
+        "s",
+        &["job.name", "job.outcome", "error.type"],
+    ),
+    metric(
         "http.server.request.duration",
         MetricKind::Histogram,
         "s",

@@ -24,7 +24,7 @@ use std::fmt;
 
 pub use attributes::{ATTRIBUTES, Attribute, Place, SetBy};
 pub use metrics::{METRICS, Metric, MetricKind};
-pub use streams::{EVENTS, EventName, STREAMS, Stream};
+pub use streams::{EVENTS, EventName, Requirement, STREAMS, Stream};
 
 /// One of the five systems whose log files the streams replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

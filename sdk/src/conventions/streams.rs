@@ -1,6 +1,8 @@
 //! Which records belong together, and what the events in them are called: what separate log
 //! files were for.
 
+use tracing::Level;
+
 use super::{Former, billing, cosmo, derrakht, fastapi, freshbytes};
 
 /// A stream of records: those with one value of `log.category`.
@@ -15,9 +17,14 @@ pub struct Stream {
     pub free: bool,
     /// How many days Loki keeps it, by the stack's configuration.
     pub retention_days: u16,
+    /// What each of its records carries; as [`EventName::requires`].
+    pub requires: &'static [Requirement],
     /// The log files that it replaces.
     pub formerly: &'static [Former],
 }
+
+/// An attribute that a record carries: one of these names, mostly the only one.
+pub type Requirement = &'static [&'static str];
 
 /// An event: what `event_name` says in OTLP, and `name:` in `tracing`'s macros.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +36,11 @@ pub struct EventName {
     pub category: &'static str,
     /// What has happened.
     pub means: &'static str,
+    /// The level of its record, unless its `event.severity` decides.
+    pub level: Level,
+    /// What its record carries beside what its stream [requires](Stream::requires). The
+    /// macros of the streams do not compile without.
+    pub requires: &'static [Requirement],
     /// What it was called before. One old event can be two now, where one line told two
     /// stories: that something was changed, and that somebody used something.
     pub formerly: &'static [Former],
@@ -44,7 +56,15 @@ const fn stream(
         category,
         free,
         retention_days,
+        requires: &[],
         formerly,
+    }
+}
+
+impl Stream {
+    const fn carrying(mut self, requires: &'static [Requirement]) -> Self {
+        self.requires = requires;
+        self
     }
 }
 
@@ -58,7 +78,21 @@ const fn event(
         name,
         category,
         means,
+        level: Level::INFO,
+        requires: &[],
         formerly,
+    }
+}
+
+impl EventName {
+    const fn at(mut self, level: Level) -> Self {
+        self.level = level;
+        self
+    }
+
+    const fn carrying(mut self, requires: &'static [Requirement]) -> Self {
+        self.requires = requires;
+        self
     }
 }
 
@@ -105,8 +139,15 @@ pub const STREAMS: &[Stream] = &[
             derrakht("security.log"),
             freshbytes("security.log"),
         ],
-    ),
-    stream("audit", true, 365, &[derrakht("audit.log")]),
+    )
+    .carrying(&[&["event.severity"]]),
+    stream("audit", true, 365, &[derrakht("audit.log")]).carrying(&[
+        &["user.id", "audit.actor"],
+        &["audit.action"],
+        &["audit.resource.type"],
+        &["audit.resource.id"],
+        &["audit.outcome"],
+    ]),
     stream("business", true, 180, &[freshbytes("business.log")]),
     stream(
         "performance",
@@ -265,13 +306,16 @@ pub const EVENTS: &[EventName] = &[
         "checkout.completed",
         "somebody bought",
         &[freshbytes("CHECKOUT_SUCCESS")],
-    ),
+    )
+    .carrying(&[&["order.id"]]),
     event(
         "business",
         "checkout.failed",
         "somebody could not buy",
         &[freshbytes("CHECKOUT_FAILED")],
-    ),
+    )
+    .at(Level::WARN)
+    .carrying(&[&["error.type"]]),
     event(
         "business",
         "payment.status_changed",
@@ -283,25 +327,29 @@ pub const EVENTS: &[EventName] = &[
             derrakht("Payment verification failures"),
             freshbytes("PAYMENT_STATUS_CHANGED"),
         ],
-    ),
+    )
+    .carrying(&[&["payment.id"], &["payment.status"]]),
     event(
         "business",
         "order.status_changed",
         "an order went a step further",
         &[derrakht("order_status_changed")],
-    ),
+    )
+    .carrying(&[&["order.id"], &["order.status"]]),
     event(
         "business",
         "subscription.created",
         "somebody subscribed",
         &[billing("subscription_created")],
-    ),
+    )
+    .carrying(&[&["subscription.id"]]),
     event(
         "business",
         "invoice.created",
         "an invoice was written",
         &[derrakht("invoice_created")],
-    ),
+    )
+    .carrying(&[&["invoice.id"]]),
     event(
         "performance",
         "request.slow",
@@ -311,37 +359,50 @@ pub const EVENTS: &[EventName] = &[
             cosmo("Slow request detected"),
             derrakht("Slow request detected"),
         ],
-    ),
+    )
+    .at(Level::WARN),
     event(
         "performance",
         "query.slow",
         "a query took longer than it should",
         &[cosmo("performance.slow_query")],
-    ),
+    )
+    .at(Level::WARN),
     event(
         "performance",
         "query.storm",
         "one request made too many queries, or waited too long for them",
         &[],
-    ),
+    )
+    .at(Level::WARN),
     event(
         "performance",
         "operation.slow",
         "an operation took longer than it should",
         &[],
-    ),
+    )
+    .at(Level::WARN)
+    .carrying(&[&["operation.name"], &["operation.duration"]]),
     event(
         "performance",
         "operation.measured",
-        "an operation ended, and took so long",
+        "an operation was measured: how long it took, or what else",
         &[
             billing("report_generation"),
             billing("payment_processing"),
             derrakht("story_generation"),
             derrakht("pdf_generation"),
         ],
-    ),
-    event("analytics", "page.viewed", "somebody saw a page", &[]),
+    )
+    .carrying(&[
+        &["operation.name"],
+        &["operation.duration", "operation.value"],
+    ]),
+    event("analytics", "page.viewed", "somebody saw a page", &[]).carrying(&[&[
+        "page.name",
+        "http.route",
+        "url.path",
+    ]]),
     event(
         "analytics",
         "feature.used",
@@ -351,27 +412,32 @@ pub const EVENTS: &[EventName] = &[
             derrakht("story_completed"),
             derrakht("illustration_uploaded"),
         ],
-    ),
+    )
+    .carrying(&[&["feature.name"]]),
     event("analytics", "session.started", "somebody came", &[]),
-    event("analytics", "session.ended", "somebody left", &[]),
+    event("analytics", "session.ended", "somebody left", &[]).carrying(&[&["session.duration"]]),
     event(
         "job",
         "job.started",
         "a job began",
         &[cosmo("send_email_digest")],
-    ),
+    )
+    .carrying(&[&["job.name"]]),
     event(
         "job",
         "job.completed",
         "a job did what it should",
         &[cosmo("send_email_digest")],
-    ),
+    )
+    .carrying(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
     event(
         "job",
         "job.failed",
         "a job did not",
         &[cosmo("send_email_digest")],
-    ),
+    )
+    .at(Level::ERROR)
+    .carrying(&[&["job.name"], &["job.outcome"], &["job.duration"]]),
     event(
         "error",
         "http.server.exception",

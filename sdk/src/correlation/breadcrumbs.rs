@@ -13,10 +13,6 @@ pub(super) type Trail = VecDeque<Breadcrumb>;
 const MAX_BREADCRUMBS: usize = 100;
 
 impl Correlation {
-    fn request(&self) -> &Self {
-        self.outer().map_or(self, Self::request)
-    }
-
     /// Keeps a breadcrumb for the events of this request.
     pub(crate) fn leave(&self, breadcrumb: Breadcrumb) {
         let mut trail = locked(&self.request().breadcrumbs);

@@ -191,6 +191,9 @@ where
             exception: None,
         };
         record.visit(event);
+        if record.correlation.is_some() && record.text("log.category") == Some("security") {
+            record.add_client();
+        }
         if suppressed_before > 0 {
             let count = Value::Uint(suppressed_before);
             record.fields.push((SUPPRESSED_COUNT, count));

@@ -13,6 +13,7 @@ use tracing::{Event, Level, Metadata};
 use super::callsite::Callsite;
 use super::spare::Spare;
 use crate::correlation::{Correlation, PROMOTED, Values};
+use crate::limits;
 use crate::redaction::{REPLACEMENT, Redactor};
 use crate::typed_error;
 
@@ -112,6 +113,12 @@ impl Exception {
 /// How the `log` crate's records carry what the metadata now says.
 const FROM_LOG: [&str; 4] = ["log.target", "log.module_path", "log.file", "log.line"];
 
+const ADDRESS: &str = "client.address";
+const USER_AGENT: &str = "user_agent.original";
+
+/// In characters. Browsers need 150; whoever attacks may send what a header holds.
+const LONGEST_USER_AGENT: usize = 512;
+
 /// The name that the program gave the event. `tracing` makes one from the source position
 /// where none was given, which names nothing.
 pub(crate) fn event_name(metadata: &'static Metadata<'static>) -> Option<&'static str> {
@@ -177,6 +184,29 @@ impl Record<'_> {
         let mut visitor = Visitor(self, spare);
         event.record(&mut visitor);
         visitor.1.keep();
+    }
+
+    /// Adds where the request came from to a security record that does not say it.
+    pub(crate) fn add_client(&mut self) {
+        let Some(client) = self.correlation.and_then(Correlation::client) else {
+            return;
+        };
+        let says = |name| self.fields.iter().any(|(field, _)| *field == name);
+        let (address, agent) = (says(ADDRESS), says(USER_AGENT));
+        let mut spare = Spare::take();
+        if !address {
+            let mut text = spare.text();
+            // Writing to a String does not fail.
+            let _ = write!(text, "{}", client.address);
+            self.fields.push((ADDRESS, Value::Text(text)));
+        }
+        if !agent && let Some(user_agent) = &client.user_agent {
+            let mut text = spare.text();
+            let user_agent = String::from_utf8_lossy(user_agent.as_bytes());
+            text.push_str(limits::cut(&user_agent, LONGEST_USER_AGENT).unwrap_or(&user_agent));
+            self.fields.push((USER_AGENT, Value::Text(text)));
+        }
+        spare.keep();
     }
 
     /// Takes the secrets out of everything in it that is not the program's own text.

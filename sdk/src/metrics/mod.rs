@@ -19,6 +19,7 @@ mod table;
 mod tokio;
 mod unit;
 mod view;
+mod work;
 
 use std::sync::{Arc, OnceLock};
 
@@ -35,6 +36,7 @@ pub(crate) use prometheus::{bind, serve};
 pub(crate) use reader::Scraper;
 pub(crate) use registry::Registry;
 pub(crate) use suppressed::SuppressedEvents;
+pub(crate) use unit::ucum;
 
 use crate::InitError;
 use crate::database;
@@ -137,6 +139,7 @@ impl Metrics {
             Arc::clone(redactor),
         );
         database::describe(&registry);
+        work::describe(&registry);
         Ok(Self {
             provider,
             registry: Arc::new(registry),

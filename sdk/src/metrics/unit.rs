@@ -6,7 +6,7 @@ use metrics::Unit;
 ///
 /// A count becomes the annotation `{count}`, not `1`: Prometheus takes a gauge in `1` for a
 /// ratio and would call `cart.items` `cart_items_ratio`.
-pub(super) const fn ucum(unit: Unit) -> &'static str {
+pub(crate) const fn ucum(unit: Unit) -> &'static str {
     match unit {
         Unit::Count => "{count}",
         Unit::Percent => "%",

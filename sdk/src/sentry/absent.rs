@@ -10,6 +10,7 @@ use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use crate::InitError;
 use crate::export::{ExportRuntime, Ledger};
+use crate::jobs::Schedule;
 use crate::redaction::Redactor;
 use crate::settings::SentrySettings;
 
@@ -58,3 +59,17 @@ impl Origin {
 pub(crate) struct SpanFields;
 
 impl<S: Subscriber> Layer<S> for SpanFields {}
+
+/// A check-in that nobody would hear of.
+#[derive(Debug)]
+pub(crate) enum CheckIn {}
+
+impl CheckIn {
+    pub(crate) fn begin(_job: &str, _schedule: &Schedule) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn end(self, _succeeded: bool, _duration: Duration) {
+        match self {}
+    }
+}

@@ -1,5 +1,6 @@
 //! The Sentry client: built only where `SENTRY_DSN` is set, on our own transport.
 
+mod check_in;
 #[cfg_attr(not(feature = "http"), path = "http_request/absent.rs")]
 pub(crate) mod http_request;
 mod ignore;
@@ -25,6 +26,7 @@ use crate::resource;
 use crate::settings::SentrySettings;
 use transport::Transports;
 
+pub(crate) use check_in::CheckIn;
 pub use ignore::SentryIgnore;
 #[cfg(fuzzing)]
 pub(crate) use rate_limits::RateLimits;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use throughline::conventions::{
-    ATTRIBUTES, EVENTS, Former, METRICS, MetricKind, Place, STREAMS, SetBy, Stream,
+    ATTRIBUTES, EVENTS, Former, METRICS, MetricKind, Place, Requirement, STREAMS, SetBy, Stream,
 };
+use throughline::reexport::tracing::Level;
 use throughline::{Support, VARIABLES};
 
 const DOCUMENT: &str = include_str!("../../../docs/conventions.md");
@@ -151,6 +152,43 @@ fn the_table_of_events_is_the_code_s() {
         assert_eq!(of.count(), 1, "{} is of no stream", event.name);
         let same = EVENTS.iter().filter(|other| other.name == event.name);
         assert_eq!(same.count(), 1, "{} has two rows", event.name);
+    }
+}
+
+#[test]
+fn the_table_of_what_events_carry_is_the_code_s() {
+    let names = |requires: &[Requirement]| {
+        let names = requires.iter().map(|one| {
+            let names = one.iter().map(|name| format!("`{name}`"));
+            names.collect::<Vec<_>>().join(" or ")
+        });
+        or_dash(names.collect::<Vec<_>>().join(", "))
+    };
+    let streams = STREAMS
+        .iter()
+        .filter(|stream| !stream.requires.is_empty())
+        .map(|stream| {
+            let level = match stream.category {
+                "security" => "by severity",
+                _ => "INFO",
+            };
+            let (category, carries) = (category(stream), names(stream.requires));
+            format!("| {category}: all | {level} | {carries} |")
+        });
+    let events = EVENTS
+        .iter()
+        .filter(|event| !event.requires.is_empty() || event.level != Level::INFO)
+        .map(|event| {
+            let (name, level, carries) = (event.name, event.level, names(event.requires));
+            format!("| `{name}` | {level} | {carries} |")
+        });
+    compare("### What an event carries", streams.chain(events));
+
+    let known = |name: &&str| ATTRIBUTES.iter().any(|attribute| attribute.name == *name);
+    let of_streams = STREAMS.iter().flat_map(|stream| stream.requires);
+    let of_events = EVENTS.iter().flat_map(|event| event.requires);
+    for name in of_streams.chain(of_events).copied().flatten() {
+        assert!(known(name), "{name} has no row");
     }
 }
 

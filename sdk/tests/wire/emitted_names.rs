@@ -19,7 +19,7 @@ fn emit() {
     let telemetry = throughline::builder("names")
         .version("1.2.3")
         .environment("test")
-        .series_limits(9, 10_000)
+        .series_limits(16, 10_000)
         .init()
         .unwrap();
     let span = tracing::info_span!("request", request.id = "r-1");
@@ -38,12 +38,10 @@ fn emit() {
         );
         tracing::info_span!("inner").in_scope(|| tracing::info!("plain"));
     });
+    work(&runtime);
     std::thread::spawn(|| panic!("broken")).join().unwrap_err();
-    for (number, name) in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"]
-        .into_iter()
-        .enumerate()
-    {
-        metrics::counter!("orders.placed", "shop" => name).increment(number as u64);
+    for number in 0..17_u64 {
+        metrics::counter!("orders.placed", "shop" => number.to_string()).increment(number);
     }
     for _ in 0..3 {
         tracing::info!(name: "cart.viewed", "more often than the burst limit allows");
@@ -125,7 +123,29 @@ fn is_built(name: &str) -> bool {
     cfg!(feature = "http") || !of_requests.iter().any(|prefix| name.starts_with(prefix))
 }
 
-const VARIABLES: [(&str, &str); 12] = [
+/// Operations and jobs, each of which is slow.
+fn work(runtime: &tokio::runtime::Runtime) {
+    use futures::FutureExt;
+    use std::future::pending;
+    use throughline::performance::{self, Unit};
+
+    let failed = performance::try_timed_sync("parse", || "x".parse::<i32>());
+    failed.unwrap_err();
+    performance::measured("report.size", 7.0, Unit::Bytes);
+    let job = throughline::jobs::builder("digest")
+        .argument("user", 7)
+        .attempt(2)
+        .run(async {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            "x".parse::<i32>()
+        });
+    runtime.block_on(job).unwrap_err();
+    let cancelled = throughline::jobs::run("digest", pending::<Result<(), std::fmt::Error>>());
+    assert!(cancelled.now_or_never().is_none());
+}
+
+const VARIABLES: [(&str, &str); 13] = [
+    ("THROUGHLINE_SLOW_OPERATION_MS", "1"),
     ("THROUGHLINE_BURST_LIMIT", "1"),
     ("THROUGHLINE_MEMORY_BUDGET_BYTES", "1000000"),
     ("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=retail"),
@@ -231,7 +251,9 @@ fn every_metric_of_the_sdk_is_in_the_table_and_no_other() {
             .2
             .extend(attributes);
     }
-    emitted.remove("orders.placed").unwrap();
+    for own in ["orders.placed", "report.size"] {
+        emitted.remove(own).unwrap();
+    }
     let here = |name: &str| {
         let linux = cfg!(target_os = "linux") || !name.starts_with("process.");
         linux && is_built(name) && !of_databases(name)

@@ -27,12 +27,14 @@ mod grpc_server;
 mod http_client;
 #[cfg(feature = "axum")]
 mod http_server;
+mod jobs;
 mod lifecycle;
 mod limits;
 mod memory;
 mod metric_limits;
 mod metrics;
 mod outage;
+mod performance;
 mod promoted;
 mod propagation;
 mod quiet;
@@ -52,6 +54,8 @@ mod sentry_context;
 mod sentry_delivery;
 mod settings;
 mod streams;
+mod streams_macros;
+mod streams_refused;
 #[cfg(feature = "tls")]
 mod tls;
 mod variables;

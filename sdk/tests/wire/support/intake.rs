@@ -80,7 +80,7 @@ impl Intake {
                 .map(|line| serde_json::from_str(line).unwrap())
                 .collect();
             for item in lines[1..].chunks(2) {
-                let known = ["event", "client_report"].map(Value::from);
+                let known = ["event", "client_report", "check_in"].map(Value::from);
                 assert!(known.contains(&item[0]["type"]), "{item:?}");
                 if item[0]["type"] == kind {
                     items.push(item[1].clone());
