@@ -13,6 +13,12 @@ mod export;
 mod filter;
 mod filter_endpoint;
 mod fork;
+#[cfg(feature = "health")]
+#[cfg_attr(docsrs, doc(cfg(feature = "health")))]
+pub mod health;
+#[cfg(not(feature = "health"))]
+#[path = "health/absent.rs"]
+mod health;
 mod http_server;
 mod limits;
 mod metrics;

@@ -29,7 +29,8 @@ use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
 use crate::trusted_parent::TrustedParent;
 use crate::{
-    InitError, filter_endpoint, fork, metrics as facade, network, panic, propagation, sentry,
+    InitError, filter_endpoint, fork, health, metrics as facade, network, panic, propagation,
+    sentry,
 };
 
 pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
@@ -69,7 +70,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
     let records = records.transpose()?;
     let exporter = settings.metrics.as_ref();
     let exporter = exporter.map(|otlp| outlet.metrics(otlp, settings.temporality));
-    let exporter = exporter.transpose()?;
+    let (exporter, metrics_to) = exporter.transpose()?.unzip();
     let metering = facade::Metrics::start(
         builder.metrics,
         settings.reader,
@@ -96,7 +97,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         spans: spans.clone(),
         records: records.clone(),
     };
-    metering.observe_export(&ledgers, waiting);
+    metering.observe_export(&ledgers, waiting.clone());
     let sinks = Arc::new(Sinks {
         redactor: Arc::clone(&redactor),
         console: console(log_format, &resource),
@@ -125,6 +126,8 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         limit,
     )?;
     settings::put_in_force(settings.work.clone());
+    let token = settings.health_token.take();
+    health::put_in_force(&resource, token, &waiting, metrics_to);
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }

@@ -134,6 +134,18 @@ impl<E: Encode> Pipeline<E> {
         self.inlet.held.bytes()
     }
 
+    /// The most that may be in memory for this signal.
+    #[cfg(feature = "health")]
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.inlet.held.most_bytes()
+    }
+
+    /// Who receives.
+    #[cfg(feature = "health")]
+    pub(crate) fn destination(&self) -> &Arc<Destination> {
+        &self.destination
+    }
+
     /// Encodes what has been staged so far and puts it into the queue.
     fn seal(&self) {
         let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,0 +1,15 @@
+//! Without the feature `health` nobody asks.
+
+use std::sync::Arc;
+
+use opentelemetry_sdk::Resource;
+
+use crate::export::{Destination, Waiting};
+
+pub(crate) fn put_in_force(
+    _: &Resource,
+    _: Option<String>,
+    _: &Waiting,
+    _: Option<Arc<Destination>>,
+) {
+}
