@@ -127,7 +127,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
     )?;
     settings::put_in_force(settings.work.clone());
     let token = settings.health_token.take();
-    health::put_in_force(&resource, token, &waiting, metrics_to);
+    health::put_in_force(&resource, token, &waiting, metrics_to, &metering.registry);
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }

@@ -182,6 +182,9 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("exception.message", RECORD).was(&[billing("error")]),
     sdk("exception.stacktrace", RECORD),
     sdk("thread.name", RECORD).was(&[cosmo("thread"), cosmo("thread_name")]),
+    sdk("health.check.name", RECORD),
+    sdk("health.check.critical", RECORD),
+    sdk("health.check.duration", RECORD),
     service("log.category", &[cosmo("security_category")]),
     service("event.severity", &[billing("severity")]),
     service(

@@ -80,6 +80,18 @@ pub const METRICS: &[Metric] = &[
         "{event}",
         &["log.level", "log.target", "event.name"],
     ),
+    metric(
+        "throughline.health.check.status",
+        MetricKind::Gauge,
+        "{check}",
+        &["health.check.name"],
+    ),
+    metric(
+        "throughline.health.check.duration",
+        MetricKind::Histogram,
+        "s",
+        &["health.check.name"],
+    ),
     metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),
     Metric {
         formerly: &[cosmo("memory_usage")],

@@ -12,6 +12,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinError};
 
+use crate::metrics::{Description, Registry};
+
 /// What a failed check means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -21,6 +23,32 @@ pub(super) enum Kind {
     Optional,
     /// Nothing: it is a figure, and no check.
     Figure,
+}
+
+const STATUS: &str = "throughline.health.check.status";
+const DURATION: &str = "throughline.health.check.duration";
+
+/// Units that the facade does not know.
+pub(super) fn describe(registry: &Registry) {
+    let said = [
+        (
+            STATUS,
+            "{check}",
+            "Whether a check of the service's health is passed",
+        ),
+        (
+            DURATION,
+            "s",
+            "How long a check of the service's health took",
+        ),
+    ];
+    for (name, unit, text) in said {
+        let description = Description {
+            unit: unit.into(),
+            text: text.to_owned(),
+        };
+        registry.describe(name, description);
+    }
 }
 
 type Asked = Pin<Box<dyn Future<Output = Result<Value, String>> + Send>>;
@@ -182,14 +210,6 @@ impl Probe {
     }
 
     fn measure(&self, finding: &Finding) {
-        const STATUS: &str = "throughline.health.check.status";
-        const DURATION: &str = "throughline.health.check.duration";
-        metrics::describe_gauge!(STATUS, "Whether a check of the service's health is passed");
-        metrics::describe_histogram!(
-            DURATION,
-            metrics::Unit::Seconds,
-            "How long a check of the service's health took"
-        );
         let name = || self.name.clone();
         let status = f64::from(u8::from(finding.result.is_ok()));
         metrics::gauge!(STATUS, "health.check.name" => name()).set(status);

@@ -64,7 +64,7 @@ async fn details(State(pages): State<Arc<Pages>>, headers: HeaderMap) -> Respons
     let of_variable = || running::in_force().and_then(|running| running.token.as_deref());
     let Some(token) = pages.token.as_deref().or_else(of_variable) else {
         diagnostics::say_within_limits("health token", Level::Warn, || {
-            "/health/detailed was asked for and is closed, as it has no token: set THROUGHLINE_HEALTH_TOKEN, or give one to health::checks().token(..)".to_owned()
+            "/health/detailed was asked for and is closed; name what opens it with THROUGHLINE_HEALTH_TOKEN, or with health::checks().token(..)".to_owned()
         });
         let body = json!({ "error": "closed: no token is configured" });
         return answer(StatusCode::FORBIDDEN, &body);

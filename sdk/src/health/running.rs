@@ -7,7 +7,9 @@ use std::time::Instant;
 use opentelemetry_sdk::Resource;
 use serde_json::{Value, json};
 
+use super::probe;
 use crate::export::{Destination, Reach, Waiting};
+use crate::metrics::Registry;
 use crate::resource;
 
 static IN_FORCE: OnceLock<Running> = OnceLock::new();
@@ -29,7 +31,9 @@ pub(crate) fn put_in_force(
     token: Option<String>,
     waiting: &Waiting,
     metrics: Option<Arc<Destination>>,
+    registry: &Registry,
 ) {
+    probe::describe(registry);
     let _ = IN_FORCE.set(Running {
         service: resource::text(resource, "service.name").unwrap_or_default(),
         version: resource::text(resource, "service.version"),

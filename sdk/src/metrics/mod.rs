@@ -27,6 +27,8 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
+#[cfg(any(feature = "health", feature = "attack"))]
+pub(crate) use catalogue::Description;
 pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;
 pub(crate) use prometheus::{bind, serve};

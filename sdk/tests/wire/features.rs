@@ -11,7 +11,7 @@ enum Said {
 }
 
 /// A feature, whether it is built, the variable that asks for it, and what is said in vain.
-const ASKED: [(&str, bool, (&str, &str), Said); 5] = [
+const ASKED: [(&str, bool, (&str, &str), Said); 6] = [
     (
         "grpc",
         cfg!(feature = "grpc"),
@@ -40,6 +40,12 @@ const ASKED: [(&str, bool, (&str, &str), Said); 5] = [
         "sentry",
         cfg!(feature = "sentry"),
         ("SENTRY_DSN", "http://hunter2@127.0.0.1:9/1"),
+        Said::Warning,
+    ),
+    (
+        "health",
+        cfg!(feature = "health"),
+        ("THROUGHLINE_HEALTH_TOKEN", "hunter2"),
         Said::Warning,
     ),
 ];

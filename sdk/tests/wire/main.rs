@@ -17,6 +17,8 @@ mod ends;
 mod features;
 mod filter_endpoint;
 mod fork;
+#[cfg(feature = "health")]
+mod health;
 mod lifecycle;
 mod limits;
 mod memory;
