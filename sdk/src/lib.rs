@@ -19,6 +19,8 @@ pub mod health;
 #[cfg(not(feature = "health"))]
 #[path = "health/absent.rs"]
 mod health;
+#[cfg(any(feature = "attack", feature = "security-headers"))]
+pub mod http;
 mod http_server;
 mod limits;
 mod metrics;

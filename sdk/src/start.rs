@@ -126,6 +126,8 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         limit,
     )?;
     settings::put_in_force(settings.work.clone());
+    #[cfg(feature = "attack")]
+    crate::http::describe_attack_signals(&metering.registry);
     let token = settings.health_token.take();
     health::put_in_force(&resource, token, &waiting, metrics_to, &metering.registry);
     if let Some(bursts) = &bursts {

@@ -1,0 +1,1 @@
+//! What tells a browser to be careful with a service's pages.
