@@ -81,6 +81,12 @@ pub const METRICS: &[Metric] = &[
         &["log.level", "log.target", "event.name"],
     ),
     metric(
+        "throughline.attack.signals",
+        MetricKind::Counter,
+        "{request}",
+        &["event.name", "attack.blocked"],
+    ),
+    metric(
         "throughline.health.check.status",
         MetricKind::Gauge,
         "{check}",

@@ -20,3 +20,8 @@ pub use client_address::ClientAddress;
 pub use security_headers::{
     SecurityHeaders, SecurityHeadersFuture, SecurityHeadersService, security_headers,
 };
+
+/// The crate whose values [`security_headers`] sets.
+#[cfg(feature = "security-headers")]
+#[cfg_attr(docsrs, doc(cfg(feature = "security-headers")))]
+pub use helmet_core as helmet;

@@ -95,9 +95,15 @@ const FOUND: [&str; 7] = [
 
 /// What comes with a feature, and is held against the tables by the tests of that.
 fn is_tested_apart(name: &str) -> bool {
-    ["health.", "throughline.health."]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
+    [
+        "attack.",
+        "health.",
+        "rate_limit.",
+        "throughline.attack.",
+        "throughline.health.",
+    ]
+    .iter()
+    .any(|prefix| name.starts_with(prefix))
 }
 
 #[test]

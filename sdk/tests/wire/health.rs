@@ -416,3 +416,27 @@ fn no_requests_are_wanted_from_the_signal_to_end_on() {
         drop(telemetry.shutdown());
     });
 }
+
+#[test]
+fn the_example_shows_each_page() {
+    let (receiver, outcome) = crate::support::example::run("health", &[]);
+    for page in [
+        "/livez 200",
+        "/readyz 200",
+        "/health 200",
+        "/health/detailed 200",
+    ] {
+        assert!(
+            outcome.stdout.contains(&format!("GET {page}")),
+            "{page}: {}",
+            outcome.stdout
+        );
+    }
+    assert!(!outcome.stdout.contains("hunter2"), "{}", outcome.stdout);
+    let logs = receiver.logs();
+    let [failed] = &logs[..] else {
+        panic!("{logs:#?}");
+    };
+    assert_eq!(failed.event_name, "health.check.failed");
+    assert_eq!(text(failed.attribute("health.check.name")), "mailer");
+}

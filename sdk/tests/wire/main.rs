@@ -5,6 +5,8 @@
 
 mod support;
 
+#[cfg(feature = "attack")]
+mod attack;
 mod bursts;
 mod compression;
 mod connections;
@@ -36,6 +38,8 @@ mod retry;
 mod runtime_metrics;
 mod runtimes;
 mod sampling;
+#[cfg(feature = "security-headers")]
+mod security_headers;
 #[cfg(feature = "sentry")]
 mod sentry;
 #[cfg(feature = "sentry")]

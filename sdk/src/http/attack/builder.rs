@@ -39,7 +39,10 @@ const LOGINS: [&str; 6] = ["login", "signin", "sign-in", "token", "session", "se
 /// repository; see
 /// [`docs/conventions.md`](https://github.com/throughline-rs/throughline/blob/main/docs/conventions.md#attack-signals).
 pub fn attack_signals() -> AttackSignals {
-    AttackSignals {
+    sql::prepare();
+    scanner::prepare();
+    user_agent::prepare();
+    let shared = Shared {
         rules: Rules::default(),
         requests: Some(Limit {
             most: 1_000,
@@ -51,6 +54,10 @@ pub fn attack_signals() -> AttackSignals {
         }),
         login_paths: LOGINS.map(str::to_owned).to_vec(),
         blocked: 0,
+        visitors: Arc::new(Visitors::new()),
+    };
+    AttackSignals {
+        shared: Arc::new(shared),
     }
 }
 
@@ -58,27 +65,28 @@ pub fn attack_signals() -> AttackSignals {
 #[derive(Clone)]
 #[must_use = "it tells nothing before it is around a service"]
 pub struct AttackSignals {
-    rules: Rules,
-    requests: Option<Limit>,
-    failed_logins: Option<Limit>,
-    login_paths: Vec<String>,
-    blocked: u8,
+    /// Routers apply a layer to each of their routes, which all have the same visitors.
+    shared: Arc<Shared>,
 }
 
 impl fmt::Debug for AttackSignals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let blocked = Attack::ALL
             .into_iter()
-            .filter(|kind| self.blocked & kind.bit() != 0);
+            .filter(|kind| self.shared.blocked & kind.bit() != 0);
         f.debug_struct("AttackSignals")
-            .field("requests", &self.requests)
-            .field("failed_logins", &self.failed_logins)
+            .field("requests", &self.shared.requests)
+            .field("failed_logins", &self.shared.failed_logins)
             .field("blocked", &blocked.collect::<Vec<_>>())
             .finish_non_exhaustive()
     }
 }
 
 impl AttackSignals {
+    fn shared(&mut self) -> &mut Shared {
+        Arc::make_mut(&mut self.shared)
+    }
+
     /// Refuses requests of this kind: with `403`, and with `429` and `Retry-After` for
     /// [`Attack::Burst`] and [`Attack::FailedLogins`]. Default: none. The service then does
     /// not see the request; the record says `attack.blocked=true`.
@@ -86,41 +94,45 @@ impl AttackSignals {
     /// For failed logins the requests to log in are refused, of an address that has failed too
     /// often.
     pub fn block(mut self, kind: Attack) -> Self {
-        self.blocked |= kind.bit();
+        self.shared().blocked |= kind.bit();
         self
     }
 
     /// A part of the user agent of a bot that may come, in any case. Default: none.
     pub fn welcome(mut self, agent: impl Into<String>) -> Self {
-        self.rules.words.welcome.extend(word(agent.into()));
+        self.shared().rules.words.welcome.extend(word(agent.into()));
         self
     }
 
     /// A part of the user agent of a program that counts as a bot, in any case. Default: none,
     /// since to most services HTTP libraries are clients like others.
     pub fn unwelcome(mut self, agent: impl Into<String>) -> Self {
-        self.rules.words.unwelcome.extend(word(agent.into()));
+        self.shared()
+            .rules
+            .words
+            .unwelcome
+            .extend(word(agent.into()));
         self
     }
 
     /// The beginning of a path that the service has, although scanners ask for it as well.
     /// Default: none.
     pub fn served(mut self, path: impl Into<String>) -> Self {
-        self.rules.served.push(path.into());
+        self.shared().rules.served.push(path.into());
         self
     }
 
     /// How many requests of one address are no burst. Default: 1,000 within ten seconds; 0
     /// counts none.
     pub fn requests(mut self, most: u32, within: Duration) -> Self {
-        self.requests = limit(most, within);
+        self.shared().requests = limit(most, within);
         self
     }
 
     /// How many failed logins of one address are forgetfulness. Default: 5 within ten minutes;
     /// 0 counts none.
     pub fn failed_logins(mut self, most: u32, within: Duration) -> Self {
-        self.failed_logins = limit(most, within);
+        self.shared().failed_logins = limit(most, within);
         self
     }
 
@@ -129,7 +141,7 @@ impl AttackSignals {
     /// another status, the handler says so with
     /// [`LoginFailed`](crate::http::LoginFailed).
     pub fn login_paths<P: Into<String>>(mut self, ends: impl IntoIterator<Item = P>) -> Self {
-        self.login_paths = ends.into_iter().map(Into::into).collect();
+        self.shared().login_paths = ends.into_iter().map(Into::into).collect();
         self
     }
 }
@@ -147,17 +159,6 @@ impl<S> Layer<S> for AttackSignals {
     type Service = AttackService<S>;
 
     fn layer(&self, inner: S) -> AttackService<S> {
-        sql::prepare();
-        scanner::prepare();
-        user_agent::prepare();
-        let shared = Arc::new(Shared {
-            rules: self.rules.clone(),
-            requests: self.requests,
-            failed_logins: self.failed_logins,
-            login_paths: self.login_paths.clone(),
-            blocked: self.blocked,
-            visitors: Visitors::new(),
-        });
-        AttackService::new(inner, shared)
+        AttackService::new(inner, Arc::clone(&self.shared))
     }
 }

@@ -17,13 +17,14 @@ use super::visitors::{Limit, Pace, Visitors};
 use crate::http::ClientAddress;
 
 /// What all requests of one layer share.
+#[derive(Clone)]
 pub(super) struct Shared {
     pub(super) rules: Rules,
     pub(super) requests: Option<Limit>,
     pub(super) failed_logins: Option<Limit>,
     pub(super) login_paths: Vec<String>,
     pub(super) blocked: u8,
-    pub(super) visitors: Visitors,
+    pub(super) visitors: Arc<Visitors>,
 }
 
 /// Put into the extensions of a response, says that a login failed, where the status does not:

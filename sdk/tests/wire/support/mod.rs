@@ -5,6 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod child;
+pub mod example;
 pub mod faulty;
 pub mod intake;
 pub mod pki;
