@@ -48,7 +48,6 @@ pub(crate) fn from_baggage(context: &Context) -> Context {
     context.with_value(correlation)
 }
 
-
 /// Which of [`PROMOTED`] is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Promoted {

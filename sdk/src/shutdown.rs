@@ -1,6 +1,7 @@
 //! The end of a service: the signal that asks for it, and the work that must fit before it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -177,9 +178,25 @@ type Act = Box<dyn FnOnce(i32) + Send>;
 
 static ACT: Mutex<Option<Act>> = Mutex::new(None);
 
+static ASKED: OnceLock<watch::Receiver<Option<i32>>> = OnceLock::new();
+
+/// Whether telemetry has begun to end, which is the last that a service does.
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// From now on [`has_begun`].
+pub(crate) fn begin() {
+    BEGUN.store(true, Ordering::Relaxed);
+}
+
+/// Whether the process was asked to end, or telemetry ends. Nobody starts to listen for
+/// signals by asking this: they would no longer end the process by themselves.
+#[cfg(feature = "health")]
+pub(crate) fn has_begun() -> bool {
+    BEGUN.load(Ordering::Relaxed) || ASKED.get().is_some_and(|asked| asked.borrow().is_some())
+}
+
 /// The number of the first signal, from when the process was asked to end.
 fn asked() -> watch::Receiver<Option<i32>> {
-    static ASKED: OnceLock<watch::Receiver<Option<i32>>> = OnceLock::new();
     ASKED.get_or_init(listen).clone()
 }
 

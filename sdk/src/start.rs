@@ -29,7 +29,7 @@ use crate::span_layer::SpanLayer;
 use crate::telemetry::{Pipelines, Telemetry};
 use crate::trusted_parent::TrustedParent;
 use crate::{
-    InitError, filter_endpoint, fork, metrics as facade, network, panic, propagation, sampling,
+    InitError, filter_endpoint, fork, health, metrics as facade, network, panic, propagation,
     sentry,
 };
 
@@ -70,7 +70,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
     let records = records.transpose()?;
     let exporter = settings.metrics.as_ref();
     let exporter = exporter.map(|otlp| outlet.metrics(otlp, settings.temporality));
-    let exporter = exporter.transpose()?;
+    let (exporter, metrics_to) = exporter.transpose()?.unzip();
     let metering = facade::Metrics::start(
         builder.metrics,
         settings.reader,
@@ -97,7 +97,7 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
         spans: spans.clone(),
         records: records.clone(),
     };
-    metering.observe_export(&ledgers, waiting);
+    metering.observe_export(&ledgers, waiting.clone());
     let sinks = Arc::new(Sinks {
         redactor: Arc::clone(&redactor),
         console: console(log_format, &resource),
@@ -133,6 +133,10 @@ pub(crate) fn start(builder: Builder) -> Result<Telemetry, InitError> {
     if let Some(propagate_to) = settings.propagate_to.take() {
         propagate_to.put_in_force();
     }
+    #[cfg(feature = "security")]
+    crate::http::describe_attack_signals(&metering.registry);
+    let token = settings.health_token.take();
+    health::put_in_force(&resource, token, &waiting, metrics_to, &metering.registry);
     if let Some(bursts) = &bursts {
         bursts.tell_in_time(runtime.handle());
     }

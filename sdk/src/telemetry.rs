@@ -18,6 +18,7 @@ use crate::filter::FilterHandle;
 use crate::fork;
 use crate::sentry;
 use crate::settings::Setting;
+use crate::shutdown;
 use crate::shutdown::{Ended, Outcome, ShutdownReport, Step, deadline, in_parallel, on_signal};
 
 /// Telemetry that runs. Keep it until `main` returns, then shut it down; dropping it does
@@ -347,6 +348,7 @@ impl Pipelines {
             std::mem::forget(self);
             return report;
         }
+        shutdown::begin();
         self.ending.begin();
         let outcome = in_parallel(self.steps(Doing::Shutdown), timeout);
         if !outcome.waiting.is_empty() {

@@ -44,7 +44,6 @@ const RESOURCE: &[Place] = &[Place::Resource];
 const RECORD: &[Place] = &[Place::Record];
 const SPAN: &[Place] = &[Place::Span];
 const EVERYWHERE: &[Place] = &[Place::Span, Place::Record];
-const SPAN: &[Place] = &[Place::Span];
 
 const fn sdk(name: &'static str, places: &'static [Place]) -> Attribute {
     Attribute {
@@ -195,6 +194,18 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("db.client.operation.duration", RECORD),
     sdk("db.query.count", RECORD).was(&[cosmo("queries_count")]),
     sdk("db.query.time", RECORD),
+    sdk("attack.location", RECORD),
+    sdk("attack.rule", RECORD),
+    sdk("attack.evidence", RECORD),
+    sdk("attack.blocked", RECORD),
+    sdk("attack.untold_count", RECORD),
+    sdk("rate_limit.name", RECORD),
+    sdk("rate_limit.count", RECORD),
+    sdk("rate_limit.limit", RECORD),
+    sdk("rate_limit.window", RECORD),
+    sdk("health.check.name", RECORD),
+    sdk("health.check.critical", RECORD),
+    sdk("health.check.duration", RECORD),
     service("log.category", &[cosmo("security_category")]),
     service("event.severity", &[billing("severity")]),
     sdk("client.address", EVERYWHERE).was(&[

@@ -151,6 +151,24 @@ pub const METRICS: &[Metric] = &[
             "error.type",
         ],
     ),
+    metric(
+        "throughline.attack.signals",
+        MetricKind::Counter,
+        "{request}",
+        &["event.name", "attack.blocked"],
+    ),
+    metric(
+        "throughline.health.check.status",
+        MetricKind::Gauge,
+        "{check}",
+        &["health.check.name"],
+    ),
+    metric(
+        "throughline.health.check.duration",
+        MetricKind::Histogram,
+        "s",
+        &["health.check.name"],
+    ),
     metric("process.cpu.time", MetricKind::Counter, "s", &["cpu.mode"]),
     Metric {
         formerly: &[cosmo("memory_usage")],

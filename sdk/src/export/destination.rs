@@ -20,6 +20,18 @@ pub(crate) struct Destination {
     last_error: Mutex<Option<String>>,
     /// Since the last success, so that a healthy one asks nobody.
     down: AtomicBool,
+    /// Whether it ever took anything.
+    answered: AtomicBool,
+}
+
+/// Whether what was sent last arrived.
+#[cfg(feature = "health")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nothing was sent yet.
+    Untried,
+    Reached,
+    Failed,
 }
 
 /// What a receiver says ends up in the service's own log, which is no place for a page.
@@ -37,6 +49,7 @@ impl Destination {
             certificate_advice: "name the authority of its certificate with OTEL_EXPORTER_OTLP_CERTIFICATE and, where it asks for one of yours, that with OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
             last_error: Mutex::new(None),
             down: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
         }
     }
 
@@ -49,6 +62,26 @@ impl Destination {
             certificate_advice: "add the authority of its certificate to the system's",
             last_error: Mutex::new(None),
             down: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+        }
+    }
+
+    /// Scheme, host and port.
+    #[cfg(feature = "health")]
+    pub(crate) fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// What the last answer, or its absence, said.
+    #[cfg(feature = "health")]
+    pub(crate) fn reach(&self) -> Reach {
+        match (
+            self.down.load(Ordering::Relaxed),
+            self.answered.load(Ordering::Relaxed),
+        ) {
+            (true, _) => Reach::Failed,
+            (false, true) => Reach::Reached,
+            (false, false) => Reach::Untried,
         }
     }
 
@@ -61,6 +94,7 @@ impl Destination {
     }
 
     pub(crate) fn reached(&self) {
+        self.answered.store(true, Ordering::Relaxed);
         if self.down.swap(false, Ordering::Relaxed) && diagnostics::settle(&self.origin) {
             let message = format!("{} is reached again", self.origin);
             diagnostics::say_at(Level::Info, &message);

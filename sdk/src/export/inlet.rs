@@ -70,6 +70,12 @@ impl Held {
         self.items.fetch_sub(items, Ordering::Relaxed);
     }
 
+    /// The most that may be held.
+    #[cfg(feature = "health")]
+    pub(super) fn most_bytes(&self) -> usize {
+        self.capacity.bytes
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }

@@ -27,8 +27,9 @@ mod transport;
 #[cfg(feature = "sentry")]
 pub(crate) use client::{Client, Reply};
 pub(crate) use console::{ConsoleMetrics, ConsoleProcessor, ConsoleSpans};
-#[cfg(feature = "sentry")]
 pub(crate) use destination::Destination;
+#[cfg(feature = "health")]
+pub(crate) use destination::Reach;
 pub(crate) use encode::{LogWriter, Scalar};
 pub(crate) use ending::Ending;
 pub use ledger::{Delivery, DropReason};

@@ -46,22 +46,24 @@ impl Outlet<'_> {
         ))
     }
 
+    /// The exporter, and who receives from it.
     pub(crate) fn metrics(
         &self,
         settings: &OtlpSettings,
         temporality: Temporality,
-    ) -> Result<impl PushMetricExporter + use<>, InitError> {
+    ) -> Result<(impl PushMetricExporter + use<>, Arc<Destination>), InitError> {
         let destination = destination(settings);
         let transport = Transport::new(Signal::Metrics, settings, &destination)?;
-        Ok(MetricExporter::new(
+        let exporter = MetricExporter::new(
             transport,
             temporality,
             settings.timeout,
-            destination,
+            Arc::clone(&destination),
             Arc::clone(&self.ledgers.metrics),
             self.ending.clone(),
             self.runtime.handle().clone(),
-        ))
+        );
+        Ok((exporter, destination))
     }
 }
 
@@ -79,6 +81,18 @@ impl Waiting {
         let spans = spans.map(|bytes| (Signal::Traces.as_str(), bytes));
         let records = records.map(|bytes| (Signal::Logs.as_str(), bytes));
         spans.into_iter().chain(records)
+    }
+}
+
+#[cfg(feature = "health")]
+impl Waiting {
+    /// Of each signal, the bytes that wait and the most that may.
+    pub(crate) fn fill(&self) -> impl Iterator<Item = (&'static str, usize, usize)> {
+        let spans = self.spans.as_ref().map(|it| it.most_bytes());
+        let records = self.records.as_ref().map(|it| it.most_bytes());
+        self.bytes()
+            .zip(spans.into_iter().chain(records))
+            .map(|((signal, bytes), most)| (signal, bytes, most))
     }
 }
 

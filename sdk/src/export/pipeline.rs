@@ -119,6 +119,18 @@ impl Pipeline {
         self.inlet.held.bytes()
     }
 
+    /// The most that may be in memory for this signal.
+    #[cfg(feature = "health")]
+    pub(crate) fn most_bytes(&self) -> usize {
+        self.inlet.held.most_bytes()
+    }
+
+    /// Who receives.
+    #[cfg(feature = "health")]
+    pub(crate) fn destination(&self) -> &Arc<Destination> {
+        &self.destination
+    }
+
     /// Makes requests of what has been staged so far and puts them into the queue.
     fn seal(&self) {
         let mut sealer = self.sealer.lock().unwrap_or_else(PoisonError::into_inner);

@@ -28,7 +28,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 
-#[cfg(any(feature = "http", feature = "sqlx"))]
+#[cfg(any(feature = "health", feature = "http", feature = "sqlx"))]
 pub(crate) use catalogue::Description;
 pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;

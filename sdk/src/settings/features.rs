@@ -4,6 +4,7 @@
 use super::otlp::{Compression, Protocol};
 
 pub(super) const TLS: bool = cfg!(feature = "tls");
+pub(super) const HEALTH: bool = cfg!(feature = "health");
 
 impl Protocol {
     pub(super) const fn is_built(self) -> bool {

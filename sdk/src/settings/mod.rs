@@ -107,6 +107,8 @@ pub(crate) struct Settings {
     pub(crate) burst_limit: u32,
     pub(crate) work: WorkSettings,
     pub(crate) inbound: InboundSettings,
+    /// `THROUGHLINE_HEALTH_TOKEN`
+    pub(crate) health_token: Option<String>,
     pub(crate) service_name: Option<String>,
     pub(crate) resource_attributes: Vec<(String, String)>,
     pub(crate) kubernetes: KubernetesSettings,
@@ -173,6 +175,7 @@ impl Settings {
             filter_address: filter_address::filter_address(env)?,
             burst_limit: burst_limit(env),
             work: WorkSettings::read(env),
+            health_token: health_token(env),
             service_name,
             resource_attributes,
             kubernetes: KubernetesSettings::read(env),
@@ -201,6 +204,18 @@ fn service_name(env: &Env<'_>) -> Option<String> {
     let name = env.get(VARIABLE)?;
     env.decide(VARIABLE, &name, Source::Variable(VARIABLE.to_owned()));
     Some(name)
+}
+
+/// What opens `/health/detailed`. On record is only whether there is one.
+fn health_token(env: &Env<'_>) -> Option<String> {
+    const VARIABLE: &str = "THROUGHLINE_HEALTH_TOKEN";
+    let token = env.get(VARIABLE)?;
+    if !features::HEALTH {
+        let why = features::without("health");
+        env.warn(format!("{VARIABLE} has no effect: {why}"));
+    }
+    env.decide(VARIABLE, "set", Source::Variable(VARIABLE.to_owned()));
+    Some(token)
 }
 
 fn log_format(env: &Env<'_>) -> Option<LogFormat> {

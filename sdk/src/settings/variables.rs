@@ -182,6 +182,7 @@ pub const VARIABLES: &[Variable] = &[
     honoured("THROUGHLINE_SLOW_OPERATION_MS"),
     honoured("THROUGHLINE_QUERY_COUNT_WARN"),
     honoured("THROUGHLINE_QUERY_TIME_WARN_MS"),
+    honoured("THROUGHLINE_HEALTH_TOKEN"),
     honoured("THROUGHLINE_SHUTDOWN_MS"),
     honoured("KUBERNETES_SERVICE_HOST"),
     honoured("HOSTNAME"),

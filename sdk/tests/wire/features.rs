@@ -48,6 +48,12 @@ const ASKED: [(&str, bool, (&str, &str), Said); 6] = [
         ("SENTRY_DSN", "http://hunter2@127.0.0.1:9/1"),
         Said::Warning,
     ),
+    (
+        "health",
+        cfg!(feature = "health"),
+        ("THROUGHLINE_HEALTH_TOKEN", "hunter2"),
+        Said::Warning,
+    ),
 ];
 
 #[test]

@@ -471,7 +471,7 @@ mod sentry {
 
 #[test]
 fn the_example_of_jobs_sends_what_it_says() {
-    let receiver = crate::support::example::ran("jobs", &[]);
+    let receiver = crate::support::example::run("jobs", &[]).0;
     let (spans, logs) = (receiver.spans(), receiver.logs());
     let request = span(&spans, "POST /digests");
     let digests: Vec<_> = spans

@@ -5,6 +5,8 @@
 
 mod support;
 
+#[cfg(feature = "security")]
+mod attack;
 mod bursts;
 mod compression;
 mod connections;
@@ -23,6 +25,8 @@ mod filter_endpoint;
 mod fork;
 #[cfg(feature = "http")]
 mod grpc_server;
+#[cfg(feature = "health")]
+mod health;
 #[cfg(feature = "http")]
 mod http_client;
 #[cfg(feature = "axum")]
@@ -46,6 +50,8 @@ mod retry;
 mod runtime_metrics;
 mod runtimes;
 mod sampling;
+#[cfg(feature = "security")]
+mod security_headers;
 #[cfg(feature = "sentry")]
 mod sentry;
 #[cfg(feature = "sentry")]

@@ -287,7 +287,7 @@ fn a_measured_value_has_its_unit_on_metric_and_record() {
 #[test]
 fn the_example_of_performance_sends_what_it_says() {
     let variables = [("THROUGHLINE_SLOW_OPERATION_MS", "20")];
-    let receiver = crate::support::example::ran("performance", &variables);
+    let receiver = crate::support::example::run("performance", &variables).0;
     let spans = receiver.spans();
     let outcome = |name| {
         let span = spans.iter().find(|span| span.name == name).unwrap();

@@ -539,7 +539,7 @@ fn security_records_have_the_requests_client_and_no_others_do() {
 
 #[test]
 fn the_example_of_streams_sends_what_it_says() {
-    let receiver = crate::support::example::ran("streams", &[]);
+    let receiver = crate::support::example::run("streams", &[]).0;
     let logs = receiver.logs();
     let failed = record(&logs, "auth.login.failed");
     assert_eq!(text(failed.attribute("client.address")), "203.0.113.9");

@@ -35,6 +35,7 @@ const GENERAL: &[Case] = &[
         "team,zone",
     ),
     ("OTEL_LOG_LEVEL", "DEBUG", "", "debug"),
+    ("THROUGHLINE_HEALTH_TOKEN", "hunter2", "", "set"),
     ("OTEL_PROPAGATORS", "b3,xray,b3", "", "b3,xray"),
     ("OTEL_TRACES_SAMPLER", "traceidratio", "", ""),
     ("OTEL_TRACES_SAMPLER_ARG", "0.25", "", ""),

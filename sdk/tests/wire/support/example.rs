@@ -1,36 +1,45 @@
-//! The examples, run as their readers run them. They are built with the tests.
+//! The examples, as programs: what they print and send is part of what they show.
 
 use std::path::PathBuf;
 use std::process::Command;
 
 use throughline_receiver::Receiver;
 
-use super::towards;
+use super::{Outcome, towards};
 
-/// What an example sent, which has to end well.
-pub fn ran(name: &str, variables: &[(&str, &str)]) -> Receiver {
+/// Runs an example against a receiver of its own, with these variables as well.
+pub fn run(name: &str, more: &[(&str, &str)]) -> (Receiver, Outcome) {
     let receiver = Receiver::start().unwrap();
-    let output = Command::new(binary(name))
-        .env("RUST_BACKTRACE", "0")
-        .env_remove("RUST_LOG")
+    let output = Command::new(program(name))
+        .env_clear()
         .envs(towards(&receiver, "http/protobuf"))
-        .envs(variables.iter().copied())
+        .envs(more.iter().copied())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{name}: {output:#?}");
-    receiver
+    let outcome = Outcome {
+        success: output.status.success(),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    };
+    assert!(
+        outcome.success,
+        "the example failed:\n{}\n{}",
+        outcome.stdout, outcome.stderr
+    );
+    (receiver, outcome)
 }
 
-/// Beside the folder of the tests' own program.
-fn binary(name: &str) -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.push("examples");
-    path.push(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+/// Cargo builds the examples with the tests, into the folder beside theirs.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().and_then(|deps| deps.parent()).unwrap();
+    let program = profile
+        .join("examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(
-        path.exists(),
-        "no {path:?}: `cargo test -p throughline` builds it, `--test wire` alone does not"
+        program.exists(),
+        "no {}: `cargo test --test` alone builds no examples; add `--examples`",
+        program.display()
     );
-    path
+    program
 }

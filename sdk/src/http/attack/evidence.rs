@@ -1,0 +1,47 @@
+//! What a signal rests on: enough to judge it by, and no more of the request than that.
+
+use super::kind::Attack;
+use crate::limits;
+use crate::redaction;
+
+/// The longest evidence, in bytes: most attacks are shorter, and a request is not to be copied
+/// into the log.
+const LONGEST: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Evidence {
+    pub(super) kind: Attack,
+    /// Where in the request it stands.
+    pub(super) location: &'static str,
+    /// What said so.
+    pub(super) rule: String,
+    /// Without secrets, and cut.
+    pub(super) text: String,
+}
+
+impl Evidence {
+    /// `key` is the parameter's name, which may say that its value is a secret.
+    pub(super) fn new(
+        kind: Attack,
+        location: &'static str,
+        key: &str,
+        rule: &str,
+        text: &[u8],
+    ) -> Self {
+        Self {
+            kind,
+            location,
+            rule: rule.to_owned(),
+            text: shown(key, text),
+        }
+    }
+}
+
+/// Redacted before it is cut, since the half of a token is not known for one.
+pub(super) fn shown(key: &str, text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let redacted = redaction::known_value(key, &text);
+    limits::cut(&redacted, LONGEST)
+        .unwrap_or(&redacted)
+        .to_owned()
+}
