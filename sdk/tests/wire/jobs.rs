@@ -325,6 +325,35 @@ fn a_job_is_told_however_it_ends() {
 }
 
 #[test]
+fn a_job_that_no_trace_is_kept_of_knows_who_asked_and_is_counted() {
+    let test = "a_job_that_no_trace_is_kept_of_knows_who_asked_and_is_counted";
+    let variables = [("OTEL_TRACES_SAMPLER", "always_off")];
+    let (receiver, _) = received_by(test, "http/protobuf", &variables, || {
+        let telemetry = throughline::init("worker").unwrap();
+        let carrier = tracing::info_span!("request").in_scope(|| {
+            throughline::context::set_user("ada");
+            jobs::context()
+        });
+        let job = jobs::builder("digest").enqueued_by(&carrier);
+        let part = throughline::performance::timed("part", async { Ok::<_, Refused>(()) });
+        block_on(job.run(part)).unwrap();
+        assert!(telemetry.shutdown().is_lossless());
+    });
+    assert!(receiver.spans().is_empty());
+    let logs = receiver.logs();
+    assert_eq!(logs.len(), 2, "{logs:#?}");
+    for log in &logs {
+        assert_eq!(text(log.attribute("user.id")), "ada");
+        assert_eq!(log.trace_id, logs[0].trace_id);
+        assert_eq!(log.trace_id.len(), 16);
+    }
+    let contents = receiver.contents();
+    for metric in [DURATION.name, "throughline.operation.duration"] {
+        assert!(contents.metric(metric).is_some(), "{metric}");
+    }
+}
+
+#[test]
 fn a_slow_job_is_a_slow_operation() {
     let test = "a_slow_job_is_a_slow_operation";
     let variables = [("THROUGHLINE_SLOW_OPERATION_MS", "5")];
