@@ -88,6 +88,17 @@ impl<DB: Database> Connection<DB> {
         Self::new(hold, Arc::new(Told::new(target, None)))
     }
 
+    /// Closes the connection, also one of a pool.
+    ///
+    /// # Errors
+    /// Those of `sqlx::Connection::close`.
+    pub async fn close(self) -> Result<(), Error> {
+        match self.hold.connection {
+            Held::Pooled(connection) => connection.close().await,
+            Held::Own(connection) => sqlx::Connection::close(connection).await,
+        }
+    }
+
     /// SQLx's own connection, for what is not to be told.
     pub fn sqlx(&mut self) -> &mut DB::Connection {
         self.hold.as_mut()

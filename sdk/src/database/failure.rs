@@ -118,6 +118,7 @@ mod tests {
             "duplicate key value violates unique constraint",
             "42 (not a state)",
             "7 (ab",
+            "42 (words and more)",
         ] {
             assert_eq!(code(other), None, "{other}");
         }

@@ -161,6 +161,9 @@ impl<DB: Database> Pool<DB> {
     }
 
     /// Closes the pool: [`sqlx::Pool::close`].
+    ///
+    /// With SQLite do so before telemetry shuts down: the thread of a connection lets go of a
+    /// query's span a moment after it has answered, and a span that is still held is not sent.
     pub async fn close(&self) {
         self.pool.close().await;
     }

@@ -52,6 +52,7 @@ pub(crate) use tls::TlsSettings;
 #[cfg(feature = "tls")]
 pub(crate) use tls::{Pem, client_config};
 pub use variables::{Support, VARIABLES, Variable};
+#[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "for requests"))]
 pub(crate) use work::{WorkSettings, in_force, put_in_force};
 
 use crate::InitError;

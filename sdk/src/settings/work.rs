@@ -51,6 +51,7 @@ pub(crate) fn put_in_force(settings: WorkSettings) {
 }
 
 /// The running telemetry's limits; before it runs, the defaults.
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "for requests"))]
 pub(crate) fn in_force() -> &'static WorkSettings {
     static DEFAULTS: LazyLock<WorkSettings> =
         LazyLock::new(|| WorkSettings::read(&Env::new(&|_| None)));

@@ -11,7 +11,7 @@ use crate::support::semconv::{
 use crate::support::{received_by, text};
 use futures::StreamExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, Row as _, SqlStr, Sqlite};
+use sqlx::{AssertSqlSafe, ConnectOptions, Database, Executor, Row as _, SqlStr, Sqlite};
 use throughline::conventions::{ATTRIBUTES, METRICS, Place};
 use throughline::database::{self, Pool};
 use throughline_receiver::proto::common::v1::KeyValue;
@@ -128,17 +128,22 @@ pub(crate) const OURS: &[&str] = &["request.id"];
 /// Takes the time of more than a millisecond.
 const SLOW: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 300000) SELECT max(x) FROM c WHERE 'hunter2' <> ''";
 
-/// What the work gives is kept until the end, when the metrics are read.
-pub(crate) fn run<T>(work: impl Future<Output = T>) {
+/// The pool that the work gives is there until the end, when the metrics are read, and closed,
+/// since SQLite's threads hold a query's span for a moment longer than the query takes.
+pub(crate) fn run<DB: Database>(work: impl Future<Output = Pool<DB>>) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     let telemetry = runtime.block_on(async { throughline::init("shop").unwrap() });
-    let kept = runtime.block_on(work);
+    let db = runtime.block_on(async {
+        let db = work.await;
+        db.close().await;
+        db
+    });
     telemetry.shutdown();
-    drop(kept);
+    drop(db);
 }
 
 /// One connection, as each would have a database in memory of its own.
@@ -215,6 +220,7 @@ fn each_way_to_ask_is_one_span_by_the_conventions() {
             request
                 .instrument(info_span!("request", request.id = "r-1"))
                 .await;
+            db
         });
     });
     let spans = receiver.spans();
@@ -295,6 +301,7 @@ fn a_transaction_has_a_span_for_its_beginning_and_one_for_its_end() {
             .await;
             let left = sqlx::query_scalar("SELECT count(*) FROM users").fetch_one(&db);
             assert_eq!(Result::<i64, _>::unwrap(left.await), 4);
+            db
         });
     });
     let spans = receiver.spans();
@@ -362,6 +369,7 @@ fn a_failed_query_fails_its_span_with_the_code_and_makes_no_record() {
                     .await
                     .unwrap_err();
                 drop(held);
+                db
             });
         },
     );
@@ -422,6 +430,7 @@ fn a_stream_ends_its_span_with_its_last_row_or_when_it_is_dropped() {
             }
             .instrument(info_span!("request"))
             .await;
+            db
         });
     });
     let spans = receiver.spans();
@@ -445,7 +454,7 @@ fn a_stream_ends_its_span_with_its_last_row_or_when_it_is_dropped() {
     assert_eq!(found, expected);
     // What the reader does between two rows is not inside of the query.
     let rows = spans.iter().filter(|span| span.name == "row");
-    let parents: Vec<_> = rows.map(|span| span.parent_span_id()).collect();
+    let parents: Vec<_> = rows.map(Received::parent_span_id).collect();
     assert_eq!(parents, [Some(request.span_id()); 3]);
 }
 
@@ -463,6 +472,7 @@ fn a_database_in_a_file_is_told_by_its_path_and_a_connection_needs_no_pool() {
             let mut db = database::instrument_connection::<Sqlite>(connection, &options);
             let create = "CREATE TABLE orders (id INTEGER)";
             sqlx::query(create).execute(&mut db).await.unwrap();
+            db.close().await.unwrap();
             let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
             let shared = database::instrument(pool).named("orders");
             let found = sqlx::query("SELECT * FROM orders").fetch_all(&shared).await;
@@ -667,6 +677,7 @@ fn queries_are_counted_with_the_request_in_whatever_task_and_also_unsampled() {
             }
             .instrument(info_span!("request"))
             .await;
+            db
         });
     });
     assert!(receiver.spans().is_empty());
@@ -683,6 +694,7 @@ fn statements_without_end_are_not_series_without_end() {
                 let sql = format!("SELECT {number} FROM t{number}");
                 let _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&db).await;
             }
+            db
         });
     });
     let contents = receiver.contents();
@@ -722,6 +734,7 @@ fn the_example_sends_what_it_says() {
         .unwrap();
     assert!(output.status.success(), "{output:?}");
     let spans = receiver.spans();
+    assert!(!spans.is_empty(), "nothing was sent: {output:?}");
     let request = named(&spans, "GET /orders");
     let within = |name: &str| {
         let of = spans.iter().filter(|span| span.name == name);

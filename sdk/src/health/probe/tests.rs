@@ -72,7 +72,7 @@ fn who_asked_first_may_go_away() {
 #[test]
 fn one_that_is_late_or_panics_is_unhealthy_and_says_why() {
     runtime().block_on(async {
-        let late = probe(Duration::from_millis(20), || std::future::pending());
+        let late = probe(Duration::from_millis(20), std::future::pending);
         let finding = late.finding(NEVER_OLD).await;
         assert_eq!(finding.result, Err("no answer within 20ms".to_owned()));
 

@@ -96,10 +96,10 @@ impl Found {
         }
         let is_simple = |byte: &u8| is_plain(&[*byte]) || *byte == b'/';
         let climbs = path.windows(2).any(|pair| pair == b"..");
-        if climbs || path.contains(&0) || raw.contains(&b'%') {
-            if let Some(rule) = traversal::of_path(raw, path) {
-                self.add(Attack::PathTraversal, LOCATION, "", rule, path);
-            }
+        if (climbs || raw.contains(&b'%'))
+            && let Some(rule) = traversal::of_path(raw, path)
+        {
+            self.add(Attack::PathTraversal, LOCATION, "", rule, path);
         }
         if path.iter().all(is_simple) {
             return;

@@ -7,7 +7,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
 
-use libinjectionrs::detect_sqli;
+use libinjectionrs::{Fingerprint, SqliFlags, SqliState};
 use regex::bytes::Regex;
 
 /// What needs no grammar: a second statement, a statement within a value, and functions that
@@ -57,16 +57,19 @@ pub(super) fn rule(text: &[u8]) -> Option<String> {
         return Some("statement".to_owned());
     }
     // Its port indexes slices; a request must not fail for a signal.
-    let found = catch_unwind(AssertUnwindSafe(|| detect_sqli(text))).ok()?;
-    if !found.is_injection() {
-        return None;
-    }
-    let fingerprint = found.fingerprint?;
+    let fingerprint = catch_unwind(AssertUnwindSafe(|| fingerprint(text))).ok()??;
     let fingerprint = fingerprint.as_str();
     holds(fingerprint, text).then(|| fingerprint.to_owned())
 }
 
-/// Words alone are SQL only where they begin with a number or select something.
+/// What libinjection takes for SQL. Its own `detect_sqli` reads a value a second time to tell
+/// the sequence of one that is none.
+fn fingerprint(text: &[u8]) -> Option<Fingerprint> {
+    let mut state = SqliState::new(text, SqliFlags::FLAG_NONE);
+    state.detect().then(|| Fingerprint::new(state.fingerprint))
+}
+
+/// Words alone are SQL only where they begin with a number or a statement, or join one.
 fn is_worth_a_look(text: &[u8]) -> bool {
     let is_word =
         |byte: &u8| super::decode::PLAIN[usize::from(*byte)] || *byte == b' ' || *byte >= 0x80;
@@ -76,14 +79,17 @@ fn is_worth_a_look(text: &[u8]) -> bool {
     if !text.iter().all(is_word) {
         return true;
     }
-    let begins = first.is_ascii_digit() || matches!(first, b'-' | b'.' | b'@');
+    let begins = first.is_ascii_digit()
+        || matches!(first, b'-' | b'.' | b'@')
+        || is_word_of(text.trim_ascii_start(), b"select");
+    let joins = || text.windows(5).any(|word| is_word_of(word, b"union"));
     // A single word is no expression.
-    text.contains(&b' ') && (begins || has_select(text))
+    text.contains(&b' ') && (begins || joins())
 }
 
-fn has_select(text: &[u8]) -> bool {
-    text.windows(6)
-        .any(|window| window.eq_ignore_ascii_case(b"select"))
+fn is_word_of(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(word))
 }
 
 /// Whether the sequence is one that ordinary texts do not have.

@@ -85,7 +85,7 @@ pub(super) fn of_value(decoded: &[u8]) -> Option<&'static str> {
             .windows(file.len())
             .any(|window| window.eq_ignore_ascii_case(file))
     };
-    (is_path && FILES.iter().any(|file| has(file))).then_some("system_file")
+    (is_path && FILES.iter().any(has)).then_some("system_file")
 }
 
 /// A slash or a dot as UTF-8 in more bytes than it takes, which old decoders accepted.
