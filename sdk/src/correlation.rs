@@ -11,6 +11,8 @@ mod client;
 #[cfg(feature = "sqlx")]
 mod queries;
 
+#[cfg(feature = "http")]
+pub(crate) use client::Client;
 pub(crate) use client::set_client;
 
 use std::sync::atomic::{AtomicBool, Ordering};

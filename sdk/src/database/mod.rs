@@ -85,7 +85,7 @@ pub(crate) use connections::observe;
 pub use driver::Driver;
 pub(crate) use measured::describe;
 pub use pool::Pool;
-pub(crate) use tally::Tally;
+pub(crate) use tally::{Asked, Tally, asked};
 pub use tally::{Queries, SlowestQuery, begin, conclude, queries};
 pub use transaction::Transaction;
 

@@ -162,6 +162,20 @@ pub fn conclude() -> Queries {
     conclude_in(&Context::current())
 }
 
+/// The sum of the queries of a piece of work.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "for access records"))]
+pub(crate) struct Asked {
+    pub(crate) count: u64,
+    pub(crate) total: Duration,
+}
+
+/// [`conclude`], for who ends a request or a job; `None` where it made no query.
+pub(crate) fn asked() -> Option<Asked> {
+    let Queries { count, total, .. } = conclude();
+    (count > 0).then_some(Asked { count, total })
+}
+
 /// [`conclude`] in the context of the span that ends. The record is of that span.
 pub(crate) fn conclude_in(context: &Context) -> Queries {
     let tally = context.get::<Correlation>().and_then(Correlation::queries);

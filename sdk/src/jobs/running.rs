@@ -15,6 +15,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{Carrier, JOB_DURATION, Job};
 use crate::correlation::Correlation;
+use crate::database;
 use crate::performance::{self, Outcome, Watch};
 use crate::sentry::CheckIn;
 use crate::span_layer;
@@ -170,6 +171,7 @@ impl Running {
             arguments: self.arguments.take(),
             attempt: self.attempt,
         });
+        database::asked();
         self.watch.tell_if_slow(self.name, outcome);
         if let Some(check_in) = self.check_in.take() {
             check_in.end(outcome == Outcome::Success, duration);

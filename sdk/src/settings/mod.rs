@@ -207,7 +207,7 @@ fn service_name(env: &Env<'_>) -> Option<String> {
     Some(name)
 }
 
-/// What opens `/health/detailed`. On record is only whether there is one.
+/// What opens `/health/detailed`. On record is only that there is one.
 fn health_token(env: &Env<'_>) -> Option<String> {
     const VARIABLE: &str = "THROUGHLINE_HEALTH_TOKEN";
     let token = env.get(VARIABLE)?;
@@ -215,7 +215,8 @@ fn health_token(env: &Env<'_>) -> Option<String> {
         let why = features::without("health");
         env.warn(format!("{VARIABLE} has no effect: {why}"));
     }
-    env.decide(VARIABLE, "set", Source::Variable(VARIABLE.to_owned()));
+    let source = Source::Variable(VARIABLE.to_owned());
+    env.decide(VARIABLE, crate::redaction::REPLACEMENT, source);
     Some(token)
 }
 

@@ -11,7 +11,7 @@ enum Said {
 }
 
 /// A feature, whether it is built, the variable that asks for it, and what is said in vain.
-const ASKED: [(&str, bool, (&str, &str), Said); 6] = [
+const ASKED: [(&str, bool, (&str, &str), Said); 7] = [
     (
         "grpc",
         cfg!(feature = "grpc"),

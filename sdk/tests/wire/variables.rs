@@ -35,7 +35,7 @@ const GENERAL: &[Case] = &[
         "team,zone",
     ),
     ("OTEL_LOG_LEVEL", "DEBUG", "", "debug"),
-    ("THROUGHLINE_HEALTH_TOKEN", "hunter2", "", "set"),
+    ("THROUGHLINE_HEALTH_TOKEN", "hunter2", "", "[redacted]"),
     ("OTEL_PROPAGATORS", "b3,xray,b3", "", "b3,xray"),
     ("OTEL_TRACES_SAMPLER", "traceidratio", "", ""),
     ("OTEL_TRACES_SAMPLER_ARG", "0.25", "", ""),
@@ -150,6 +150,10 @@ const GENERAL: &[Case] = &[
     ("THROUGHLINE_PROPAGATE_TO", "private,*.example.com", "", ""),
     ("THROUGHLINE_FILTER_ADDRESS", "127.0.0.1:0", "", ""),
     ("THROUGHLINE_BURST_LIMIT", "7", "", ""),
+    #[cfg(feature = "http")]
+    ("THROUGHLINE_TRUSTED_PROXIES", "10.0.0.0/8", "", ""),
+    #[cfg(feature = "http")]
+    ("THROUGHLINE_ACCESS_LOG", "false", "", ""),
     ("THROUGHLINE_SLOW_REQUEST_MS", "250", "", ""),
     ("THROUGHLINE_SLOW_QUERY_MS", "25", "", ""),
     ("THROUGHLINE_SLOW_OPERATION_MS", "125", "", ""),

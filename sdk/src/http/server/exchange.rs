@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, Method, StatusCode, response};
 use metrics::Gauge;
 use opentelemetry::Context;
+use opentelemetry::baggage::BaggageExt;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -22,7 +23,8 @@ use super::meters::Point;
 use super::method::OTHER;
 use super::scope::{Inside, Scope};
 use super::{record, request_id, span};
-use crate::correlation::Correlation;
+use crate::correlation::{self, Client, Correlation};
+use crate::database;
 use crate::sampling::{self, Early};
 use crate::settings::{self, inbound};
 
@@ -89,7 +91,16 @@ impl Exchange {
         parts.extensions.insert(RequestId(Arc::clone(&id)));
 
         let cell = Correlation::of_request(id, Arc::clone(&facts), &sent.context);
-        let context = sent.context.with_value(cell);
+        if let Some(address) = caller.client {
+            cell.set_client(Client {
+                address,
+                user_agent: parts.headers.get(USER_AGENT).cloned(),
+            });
+        }
+        let mut context = sent.context.with_value(cell);
+        if caller.trusted && !context.baggage().is_empty() {
+            context = correlation::from_baggage(&context);
+        }
         let quiet = options.is_quiet(parts.uri.path());
         let (span, context) = if quiet {
             (Span::none(), sampling::untraced(&context))
@@ -302,6 +313,7 @@ impl State {
         if self.quiet {
             return;
         }
+        let asked = database::asked();
         span::end(&outcome);
         let worked = match self.answered {
             Some(answered) if self.endless => answered,
@@ -314,7 +326,7 @@ impl State {
             record::slow(&outcome, worked);
         }
         if self.options.logs() {
-            record::access(&outcome, took);
+            record::access(&outcome, took, asked);
         }
     }
 

@@ -11,6 +11,7 @@ use super::exchange::Outcome;
 use super::facts::Facts;
 use super::failure::Failure;
 use super::grpc::{self, Code};
+use crate::database::Asked;
 
 /// What proxies write where the client did not wait for its answer.
 const CLIENT_CLOSED_REQUEST: u16 = 499;
@@ -19,7 +20,7 @@ fn signed(size: Option<u64>) -> Option<i64> {
     size.and_then(|size| i64::try_from(size).ok())
 }
 
-pub(super) fn access(outcome: &Outcome<'_>, took: Duration) {
+pub(super) fn access(outcome: &Outcome<'_>, took: Duration, asked: Option<Asked>) {
     let facts = outcome.facts;
     let status = match (outcome.cancelled, outcome.status) {
         (true, _) => Some(CLIENT_CLOSED_REQUEST),
@@ -45,6 +46,8 @@ pub(super) fn access(outcome: &Outcome<'_>, took: Duration) {
             http.response.body.size = signed(outcome.response_size),
             client.address = facts.client().map(display),
             user_agent.original = facts.user_agent().as_deref(),
+            db.query.count = asked.map(|asked| asked.count),
+            db.query.time = asked.map(|asked| asked.total.as_secs_f64()),
         },
         "{method} {path} {shown}"
     );
