@@ -83,6 +83,7 @@ fn the_pages_have_the_shapes_of_the_former_systems() {
                     || async { panic!("as the test wants it") as u8 },
                     LONG,
                 )
+                .disk(".", NEARLY_FULL)
                 .cache_for(Duration::ZERO)
                 .router();
             let telemetry = throughline::builder("shop")
