@@ -39,7 +39,7 @@
 //!
 //! With `sqlx`, a check of the database is a closure:
 //!
-//! ```ignore
+//! ```text
 //! let database = pool.clone();
 //! health::checks().check(
 //!     "database",

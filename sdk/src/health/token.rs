@@ -46,6 +46,7 @@ mod tests {
             b"Bearer ",
             b"Bearer a-long-enough-toke",
             b"Bearer a-long-enough-tokens",
+            b"Bearer a-long-enough-tokeN",
             b"Basic a-long-enough-token",
             b"a-long-enough-token",
             b"Bearera-long-enough-token",

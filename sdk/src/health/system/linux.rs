@@ -120,9 +120,12 @@ fn cpu(cgroup: Option<&Cgroup>) -> Option<Cpu> {
 /// What is free on the disk of this path.
 pub(in crate::health) fn disk(path: &Path) -> io::Result<Option<Disk>> {
     let found = rustix::fs::statvfs(path)?;
+    // What is kept for root is neither used nor to be had, as `df` reckons.
+    let used = found.f_blocks.saturating_sub(found.f_bfree);
+    let total = used.saturating_add(found.f_bavail);
     Ok(Some(Disk {
         free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
-        total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+        total_bytes: total.saturating_mul(found.f_frsize),
     }))
 }
 

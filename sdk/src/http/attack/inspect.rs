@@ -183,9 +183,10 @@ impl Found {
             if let Some(rule) = scanner::of_text(value) {
                 self.add(Attack::Scanner, location, "", rule, value);
             }
-            let has_script = value
-                .windows(7)
-                .any(|it| it.eq_ignore_ascii_case(b"<script"));
+            let has_script = value.contains(&b'<')
+                && value
+                    .windows(7)
+                    .any(|it| it.eq_ignore_ascii_case(b"<script"));
             if has_script && let Some(rule) = xss::rule(value) {
                 self.add(Attack::Xss, location, "", rule, value);
             }
