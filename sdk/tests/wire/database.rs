@@ -59,7 +59,7 @@ pub(crate) const DURATION: Instrument = Instrument {
         conditional("db.operation.name", Kind::Text),
         conditional("db.response.status_code", Kind::Text),
         conditional("error.type", Kind::Text),
-        conditional("server.port", Kind::Text),
+        conditional("server.port", Kind::Int),
         optional("db.query.summary", Kind::Text),
         optional("db.stored_procedure.name", Kind::Text),
         optional("network.peer.address", Kind::Text),
