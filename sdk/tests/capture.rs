@@ -291,3 +291,33 @@ async fn a_job_belongs_to_the_capture_of_its_test_though_its_trace_is_its_own() 
     let seconds = capture.histogram("throughline.job.duration", &labels);
     assert_eq!(seconds.unwrap().len(), 1);
 }
+
+#[cfg(feature = "sqlx")]
+#[tokio::test]
+async fn a_capture_has_the_queries_of_its_own_test() {
+    let options = sqlx::sqlite::SqliteConnectOptions::new().in_memory(true);
+    let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+    let pool = pool.connect_with(options).await.unwrap();
+    let db = throughline::database::instrument(pool);
+    let labels = [
+        ("db.system.name", "sqlite"),
+        ("db.namespace", ":memory:"),
+        ("db.query.summary", "SELECT"),
+    ];
+    // The statement is known the second time, and its handle must not be the first capture's.
+    for _ in 0..2 {
+        let capture = Capture::start();
+        sqlx::query("SELECT 1").fetch_all(&db).await.unwrap();
+        let durations = capture.histogram("db.client.operation.duration", &labels);
+        assert_eq!(durations.unwrap().len(), 1);
+    }
+    let capture = Capture::start();
+    sqlx::query("SELECT 1").fetch_all(&db).await.unwrap();
+    // SQLite's thread holds the span for a moment longer, but no longer than the pool is open.
+    db.close().await;
+    assert_eq!(capture.spans()[0].name, "SELECT");
+    assert_eq!(
+        capture.spans()[0].attribute("db.query.text"),
+        Some("SELECT ?")
+    );
+}
