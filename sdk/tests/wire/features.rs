@@ -11,7 +11,7 @@ enum Said {
 }
 
 /// A feature, whether it is built, the variable that asks for it, and what is said in vain.
-const ASKED: [(&str, bool, (&str, &str), Said); 5] = [
+const ASKED: [(&str, bool, (&str, &str), Said); 6] = [
     (
         "grpc",
         cfg!(feature = "grpc"),
@@ -34,6 +34,12 @@ const ASKED: [(&str, bool, (&str, &str), Said); 5] = [
         "zstd",
         cfg!(feature = "zstd"),
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "zstd"),
+        Said::Warning,
+    ),
+    (
+        "http",
+        cfg!(feature = "http"),
+        ("THROUGHLINE_ACCESS_LOG", "false"),
         Said::Warning,
     ),
     (
