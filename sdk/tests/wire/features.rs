@@ -39,7 +39,7 @@ const ASKED: [(&str, bool, (&str, &str), Said); 7] = [
     (
         "http",
         cfg!(feature = "http"),
-        ("THROUGHLINE_PROPAGATE_TO", "localhost"),
+        ("THROUGHLINE_ACCESS_LOG", "false"),
         Said::Warning,
     ),
     (
