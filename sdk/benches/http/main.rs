@@ -41,16 +41,29 @@ const ROUNDS: usize = 61;
 /// Fewer than the 2048 that a stock queue holds, so that nothing is dropped.
 const REQUESTS: u64 = 1_500;
 
+/// What stands between axum and the handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Middleware {
+    None,
+    /// The same few lines on either side: span, metrics and a record.
+    ByHand,
+    /// `throughline::http::server()` as it comes.
+    Ours,
+    /// `axum-tracing-opentelemetry`: a span.
+    AxumTracing,
+    /// `tower-otel`: a span, and metrics.
+    TowerOtel,
+    /// `opentelemetry-instrumentation-tower`: a span, and metrics.
+    Contrib,
+}
+
 /// A server to measure.
 pub(crate) struct Variant {
     name: &'static str,
     what: &'static str,
     /// `None`: no telemetry runs.
     side: Option<Side>,
-    /// Whether requests go through the middleware, which belongs to no side.
-    middleware: bool,
-    /// Whether they go through our layer instead.
-    layer: bool,
+    middleware: Middleware,
     /// Every request is, or none.
     sampled: bool,
     /// Whether each request leaves a record.
@@ -59,86 +72,122 @@ pub(crate) struct Variant {
     target: Option<f64>,
 }
 
-const VARIANTS: [Variant; 8] = [
-    Variant {
-        name: "bare",
-        what: "axum alone",
-        side: None,
-        middleware: false,
-        layer: false,
-        sampled: false,
-        records: false,
-        target: None,
-    },
+const BARE: Variant = Variant {
+    name: "bare",
+    what: "axum alone",
+    side: None,
+    middleware: Middleware::None,
+    sampled: false,
+    records: false,
+    target: None,
+};
+
+/// Span, metrics and record of each request.
+const OURS: Variant = Variant {
+    name: "ours",
+    what: "ours by hand, everything on",
+    side: Some(Side::Ours),
+    middleware: Middleware::ByHand,
+    sampled: true,
+    records: true,
+    target: Some(3.0),
+};
+
+const STOCK: Variant = Variant {
+    name: "stock",
+    what: "stock by hand, everything on",
+    side: Some(Side::Stock),
+    target: None,
+    ..OURS
+};
+
+const LAYER: Variant = Variant {
+    name: "layer",
+    what: "our layer, everything on",
+    middleware: Middleware::Ours,
+    ..OURS
+};
+
+/// Without request logs, which the published middlewares do not write.
+const LAYER_SILENT: Variant = Variant {
+    name: "layer-silent",
+    what: "our layer, no request logs",
+    records: false,
+    target: None,
+    ..LAYER
+};
+
+const PEER: Variant = Variant {
+    side: Some(Side::Stock),
+    target: None,
+    ..LAYER_SILENT
+};
+
+const VARIANTS: [Variant; 14] = [
+    BARE,
     Variant {
         name: "middleware",
-        what: "the middleware, no telemetry",
-        side: None,
-        middleware: true,
-        layer: false,
-        sampled: false,
-        records: false,
-        target: None,
+        what: "by hand, no telemetry",
+        middleware: Middleware::ByHand,
+        ..BARE
+    },
+    OURS,
+    STOCK,
+    LAYER,
+    LAYER_SILENT,
+    Variant {
+        name: "axum-tracing",
+        what: "axum-tracing-opentelemetry",
+        middleware: Middleware::AxumTracing,
+        ..PEER
     },
     Variant {
-        name: "ours",
-        what: "ours, everything on",
-        side: Some(Side::Ours),
-        middleware: true,
-        layer: false,
-        sampled: true,
-        records: true,
-        target: Some(3.0),
+        name: "tower-otel",
+        what: "tower-otel",
+        middleware: Middleware::TowerOtel,
+        ..PEER
     },
     Variant {
-        name: "stock",
-        what: "stock, everything on",
-        side: Some(Side::Stock),
-        middleware: true,
-        layer: false,
-        sampled: true,
-        records: true,
-        target: None,
+        name: "contrib",
+        what: "opentelemetry-instrumentation-tower",
+        middleware: Middleware::Contrib,
+        ..PEER
     },
     Variant {
         name: "ours-quiet",
-        what: "ours, ratio 0, no request logs",
-        side: Some(Side::Ours),
-        middleware: true,
-        layer: false,
-        sampled: false,
-        records: false,
-        target: Some(1.2),
-    },
-    Variant {
-        name: "stock-quiet",
-        what: "stock, ratio 0, no request logs",
-        side: Some(Side::Stock),
-        middleware: true,
-        layer: false,
+        what: "ours by hand, ratio 0, no request logs",
         sampled: false,
         records: false,
         target: None,
+        ..OURS
     },
     Variant {
-        name: "layer",
-        what: "ours by the layer, everything on",
-        side: Some(Side::Ours),
-        middleware: false,
-        layer: true,
-        sampled: true,
-        records: true,
-        target: Some(3.0),
+        name: "stock-quiet",
+        what: "stock by hand, ratio 0, no request logs",
+        sampled: false,
+        records: false,
+        ..STOCK
     },
     Variant {
         name: "layer-quiet",
-        what: "the layer, ratio 0, no request logs",
-        side: Some(Side::Ours),
-        middleware: false,
-        layer: true,
+        what: "our layer, ratio 0, no request logs",
         sampled: false,
-        records: false,
         target: Some(1.2),
+        ..LAYER_SILENT
+    },
+    Variant {
+        name: "tower-otel-quiet",
+        what: "tower-otel, ratio 0",
+        middleware: Middleware::TowerOtel,
+        sampled: false,
+        ..PEER
+    },
+    Variant {
+        name: "contrib-quiet",
+        what: "opentelemetry-instrumentation-tower, ratio 0",
+        middleware: Middleware::Contrib,
+        sampled: false,
+        ..PEER
     },
 ];
 
@@ -247,13 +296,13 @@ fn compare() {
         }
     }
     println!(
-        "{:<32} {:>10} {:>8} {:>8}",
+        "{:<46} {:>10} {:>8} {:>8}",
         "CPU a request, median of rounds", "µs", "to bare", "at most"
     );
     for measured in &all {
         let target = measured.variant.target;
         println!(
-            "{:<32} {:>10.2} {:>8.2} {:>8}",
+            "{:<46} {:>10.2} {:>8.2} {:>8}",
             measured.variant.what,
             median(measured.nanoseconds.iter().copied()) / 1e3,
             ratio(&measured.nanoseconds, &all[0].nanoseconds),

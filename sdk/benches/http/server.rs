@@ -1,7 +1,6 @@
 //! The server, and one middleware written for both sides: a span, metrics and a record for
 //! each request. Only the metrics differ, since each side has an interface of its own.
 
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Instant;
 
@@ -19,10 +18,10 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::Variant;
 use crate::support::affinity::stay_on;
 use crate::support::process::serve;
 use crate::support::side::{Running, Side, Wiring};
+use crate::{Middleware, Variant};
 
 pub(crate) const BODY: &str = "hello, 42";
 
@@ -38,25 +37,42 @@ pub(crate) fn be(variant: &'static Variant) {
     let mut running = variant
         .side
         .map(|side| Running::start(side, Wiring::EVERYTHING, variant.name));
-    let mut app = Router::new().route("/hello/{id}", get(hello));
-    if variant.middleware {
-        // Without telemetry the facades of ours lead nowhere.
-        let side = variant.side.unwrap_or(Side::Ours);
-        let observed: &'static Observed = Box::leak(Box::new(Observed {
-            red: Red::new(side),
-            records: variant.records,
-        }));
-        app = app.layer(from_fn_with_state(observed, observe));
-    }
-    if variant.layer {
-        app = app.layer(throughline::http::server().access_log(variant.records));
-    }
+    let app = Router::new().route("/hello/{id}", get(hello));
+    let app = match variant.middleware {
+        Middleware::None => app,
+        Middleware::ByHand => {
+            // Without telemetry the facades of ours lead nowhere.
+            let side = variant.side.unwrap_or(Side::Ours);
+            let observed: &'static Observed = Box::leak(Box::new(Observed {
+                red: Red::new(side),
+                records: variant.records,
+            }));
+            app.layer(from_fn_with_state(observed, observe))
+        }
+        Middleware::Ours => app.layer(throughline::http::server().access_log(variant.records)),
+        Middleware::AxumTracing => {
+            app.layer(axum_tracing_opentelemetry::middleware::OtelAxumLayer::default())
+        }
+        Middleware::TowerOtel => app
+            .layer(tower_otel::metrics::HttpLayer::server(&global::meter(
+                "bench",
+            )))
+            .layer(tower_otel::trace::HttpLayer::server(tracing::Level::INFO)),
+        Middleware::Contrib => app.layer(
+            opentelemetry_instrumentation_tower::http::server::LayerBuilder::builder()
+                .with_tracing(true)
+                .with_metrics(true)
+                .build()
+                .unwrap(),
+        ),
+    };
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
     let address = listener.local_addr().unwrap();
-    let service = app.into_make_service_with_connect_info::<SocketAddr>();
-    runtime.spawn(async move { axum::serve(listener, service).await });
+    // Every middleware may ask who the client is.
+    let app = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
+    runtime.spawn(async move { axum::serve(listener, app).await });
     serve(|order| match order {
         "address" => address.to_string(),
         "flush" => {

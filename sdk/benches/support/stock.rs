@@ -32,6 +32,9 @@ impl Stock {
         if wiring.sentry {
             bind_sentry();
         }
+        if let Some(tracers) = &tracers {
+            global::set_tracer_provider(tracers.clone());
+        }
         global::set_text_map_propagator(TraceContextPropagator::new());
         tracing_subscriber::registry()
             // Without these the exporters' own records go round for ever.
