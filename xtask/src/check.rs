@@ -35,7 +35,8 @@ pub enum Step {
     Package,
     /// Unit, wire-level and documentation tests, with all features.
     Test,
-    /// The SDK's lints and tests with no feature, each alone, and the default.
+    /// The SDK's lints with no feature, each alone and the default, and its tests with none and
+    /// the default.
     Features,
     /// Each parser of outside input under a coverage-guided fuzzer, for some seconds.
     Fuzz,

@@ -85,8 +85,10 @@ pub(crate) use connections::observe;
 pub use driver::Driver;
 pub(crate) use measured::describe;
 pub use pool::Pool;
-pub(crate) use tally::{Asked, Tally, asked};
+#[cfg(feature = "http")]
+pub(crate) use tally::Asked;
 pub use tally::{Queries, SlowestQuery, begin, conclude, queries};
+pub(crate) use tally::{Tally, asked};
 pub use transaction::Transaction;
 
 /// The target of the spans and records that are made here.
