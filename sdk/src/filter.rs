@@ -4,10 +4,10 @@
 //! and a quiet list, because a service run with `RUST_LOG=warn` still wants its traces, and
 //! a filter that removed the spans would take the ids off every record as well.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tracing::subscriber::Interest;
-use tracing::{Event, Metadata, Subscriber, span};
+use tracing::{Event, Level, Metadata, Subscriber, span};
 use tracing_core::callsite::rebuild_interest_cache;
 use tracing_log::AsLog;
 use tracing_subscriber::EnvFilter;
@@ -34,15 +34,36 @@ const QUIET: [&str; 7] = [
     "tonic",
 ];
 
+/// The crates of OpenTelemetry, whose features any dependency can turn on for all: from then
+/// on they tell of their own work. Below WARN that is nothing that a service has asked for,
+/// unless its directives name them.
+const OPENTELEMETRY: &str = "opentelemetry";
+
+/// What a text of directives says.
+#[derive(Debug)]
+struct Directives {
+    filter: EnvFilter,
+    name_opentelemetry: bool,
+}
+
+impl Directives {
+    fn hush(&self, metadata: &Metadata<'_>) -> bool {
+        !metadata.is_span()
+            && *metadata.level() > Level::WARN
+            && metadata.target().starts_with(OPENTELEMETRY)
+            && !self.name_opentelemetry
+    }
+}
+
 /// The layer; its [`FilterHandle`] replaces the directives.
 pub(crate) struct LiveFilter {
-    events: Arc<RwLock<EnvFilter>>,
+    events: Arc<RwLock<Directives>>,
 }
 
 /// Changes the directives of a running [`LiveFilter`].
 #[derive(Clone, Debug)]
 pub(crate) struct FilterHandle {
-    events: Arc<RwLock<EnvFilter>>,
+    events: Arc<RwLock<Directives>>,
 }
 
 pub(crate) fn live_filter(directives: &str) -> Result<(LiveFilter, FilterHandle), FilterError> {
@@ -53,7 +74,7 @@ pub(crate) fn live_filter(directives: &str) -> Result<(LiveFilter, FilterHandle)
     Ok((LiveFilter { events }, handle))
 }
 
-fn parse(directives: &str) -> Result<EnvFilter, FilterError> {
+fn parse(directives: &str) -> Result<Directives, FilterError> {
     // The parser of tracing-subscriber 0.3.23 cuts other text inside of a character, and
     // panics; and this text also comes in by HTTP.
     if let Some(other) = directives.chars().find(|c| !c.is_ascii()) {
@@ -62,19 +83,23 @@ fn parse(directives: &str) -> Result<EnvFilter, FilterError> {
             reason: format!("{other:?} is not ASCII"),
         });
     }
-    EnvFilter::builder()
+    let filter = EnvFilter::builder()
         .parse(directives)
         .map_err(|error| FilterError {
             directives: directives.to_owned(),
             reason: error.to_string(),
-        })
+        })?;
+    Ok(Directives {
+        filter,
+        name_opentelemetry: directives.contains(OPENTELEMETRY),
+    })
 }
 
 impl FilterHandle {
     /// The directives in force, as they were understood.
     pub(crate) fn directives(&self) -> String {
         let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        events.to_string()
+        events.filter.to_string()
     }
 
     /// Replaces the directives; those in force stay where the new ones cannot be parsed.
@@ -95,7 +120,11 @@ fn quiet(target: &str) -> bool {
 
 impl LiveFilter {
     fn with<T>(&self, read: impl FnOnce(&EnvFilter) -> T) -> T {
-        read(&self.events.read().unwrap_or_else(PoisonError::into_inner))
+        read(&self.directives().filter)
+    }
+
+    fn directives(&self) -> RwLockReadGuard<'_, Directives> {
+        self.events.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -105,6 +134,9 @@ where
 {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         if metadata.is_span() && quiet(metadata.target()) {
+            return Interest::never();
+        }
+        if self.directives().hush(metadata) {
             return Interest::never();
         }
         // The directives see every callsite, so that those with span fields can match.
@@ -125,7 +157,8 @@ where
                 return true;
             }
         }
-        self.with(|events| Layer::<S>::enabled(events, metadata, ctx))
+        let directives = self.directives();
+        !directives.hush(metadata) && Layer::<S>::enabled(&directives.filter, metadata, ctx)
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
@@ -184,6 +217,26 @@ mod tests {
             let take = |count: &AtomicUsize| count.swap(0, Ordering::Relaxed);
             (take(&self.events), take(&self.spans))
         }
+    }
+
+    #[test]
+    fn opentelemetry_s_own_records_are_there_from_warn_on_or_where_they_are_named() {
+        let (filter, handle) = live_filter("trace").unwrap();
+        let seen = Seen::default();
+        let subscriber = tracing_subscriber::registry()
+            .with(filter)
+            .with(seen.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            let tell = || {
+                tracing::info!(target: "opentelemetry_sdk", "built");
+                tracing::warn!(target: "opentelemetry-otlp", "refused");
+            };
+            tell();
+            assert_eq!(seen.take(), (1, 0));
+            handle.set("info,opentelemetry=info").unwrap();
+            tell();
+            assert_eq!(seen.take(), (2, 0));
+        });
     }
 
     #[test]
