@@ -112,7 +112,6 @@ mod requests {
 fn is_built(name: &str) -> bool {
     let of_requests = [
         "client.",
-        "error.type",
         "http.",
         "network.",
         "rpc.",
