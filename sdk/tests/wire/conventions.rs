@@ -313,3 +313,53 @@ fn the_readmes_features_are_the_manifests() {
         .collect();
     assert_eq!(said, by_default);
 }
+
+/// The functions of a test's file, by the path that the table gives it.
+fn tests_of(path: &str) -> Option<String> {
+    let folder = if path.contains("tests/") {
+        "../"
+    } else {
+        "tests/wire/"
+    };
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(root.join(format!("{folder}{path}.rs"))).ok()
+}
+
+#[test]
+fn each_feature_of_the_five_systems_has_its_place_and_a_test_that_exists() {
+    let rows: Vec<Vec<&str>> = section("## The five systems")
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    for row in &rows {
+        let [feature, named_by, here, shown] = row[..] else {
+            panic!("four cells: {row:?}");
+        };
+        let whole = [feature, named_by, here, shown]
+            .iter()
+            .all(|cell| !cell.is_empty());
+        assert!(whole, "{row:?}");
+        // What is left for later says for which part, and what is no telemetry says so.
+        let later = shown.ends_with("later");
+        assert!(
+            !later || here.contains("later:") || here.contains("Alertmanager"),
+            "{row:?}"
+        );
+        let tests: Vec<&str> = shown.split('`').skip(1).step_by(2).collect();
+        assert!(
+            later || shown == "by nature" || !tests.is_empty(),
+            "{row:?}"
+        );
+        for test in tests {
+            let (file, name) = test.rsplit_once("::").unwrap_or_else(|| panic!("{test}"));
+            let code = tests_of(file).unwrap_or_else(|| panic!("no file for {test}"));
+            assert!(code.contains(&format!("fn {name}(")), "no {test}");
+        }
+    }
+    for system in ["billing", "cosmo", "derrakht", "fastapi", "freshbytes"] {
+        let named = |row: &&Vec<&str>| row[1] == "all" || row[1].contains(system);
+        assert!(rows.iter().filter(named).count() >= 20, "{system}");
+    }
+}
