@@ -187,7 +187,8 @@ impl Storefront {
             "payments answered"
         );
         if !status.is_success() {
-            // Payments has told the error; here it is a sale that did not come about.
+            // Payments has told the error, and an answer from 500 on would make a second one of
+            // it here, where it is a sale that did not come about.
             business::checkout_failed("payment not taken").emit();
             return Ok(StatusCode::PAYMENT_REQUIRED.into_response());
         }
