@@ -1,6 +1,6 @@
-//! What the end-to-end tests share: the stack of `docker-compose.yml`, two services as
-//! processes (the quickstart under a counted load, and the specimen, which emits one of each
-//! thing by itself), and one small client for each server.
+//! What the end-to-end tests share: the stack of `docker-compose.yml`, the services as
+//! processes (the quickstart under a counted load, the specimen, which emits one of each
+//! thing by itself, and the pair, of which one calls the other), and one small client for each server.
 //!
 //! `cargo test -p throughline-e2e` starts the stack under its own project name and ports
 //! and leaves it up, so that the next run starts at once; `cargo xtask stack` takes it down.
@@ -19,6 +19,8 @@ pub mod grafana;
 pub mod jaeger;
 pub mod load;
 pub mod loki;
+pub mod pair;
+pub mod postgres;
 pub mod prometheus;
 pub mod quickstart;
 pub mod run;

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::rust::test_program;
+use super::rust::{postgresql, test_program};
 use super::tally::Tally;
 use crate::cargo::cargo;
 use crate::engine::Engine;
@@ -29,6 +29,7 @@ pub(super) fn check(engine: &Engine) -> Result<Tally> {
 }
 
 fn run(stack: &Stack) -> Result<Tally> {
+    postgresql()?;
     let start = Instant::now();
     stack.create_volumes_owned_by_root()?;
     stack.up()?;

@@ -61,15 +61,30 @@ pub(super) fn test() -> Result<Tally> {
 
 /// The servers that the tests of databases start for themselves.
 pub(super) fn databases() -> Result<()> {
-    // Debian keeps PostgreSQL's programs out of `PATH`, in a folder a version.
-    let postgresql = debian::has_program("initdb") || Path::new("/usr/lib/postgresql").is_dir();
-    let missing: Vec<&str> = [
-        ("postgresql", postgresql),
-        ("mariadb-server", debian::has_program("mariadbd")),
-    ]
-    .into_iter()
-    .filter_map(|(package, is_there)| (!is_there).then_some(package))
-    .collect();
+    install_missing(&[POSTGRESQL, MARIADB])
+}
+
+/// The one that the end-to-end tests start for the services that keep something in it.
+pub(super) fn postgresql() -> Result<()> {
+    install_missing(&[POSTGRESQL])
+}
+
+/// A server of databases, by its package, and one of its programs.
+type Server = (&'static str, &'static str);
+
+const POSTGRESQL: Server = ("postgresql", "initdb");
+const MARIADB: Server = ("mariadb-server", "mariadbd");
+
+fn install_missing(servers: &[Server]) -> Result<()> {
+    let is_there = |server: Server| {
+        // Debian keeps PostgreSQL's programs out of `PATH`, in a folder a version.
+        debian::has_program(server.1)
+            || (server == POSTGRESQL && Path::new("/usr/lib/postgresql").is_dir())
+    };
+    let missing: Vec<&str> = servers
+        .iter()
+        .filter_map(|server| (!is_there(*server)).then_some(server.0))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
