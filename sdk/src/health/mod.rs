@@ -39,16 +39,22 @@
 //!
 //! With `sqlx`, a check of the database is a closure:
 //!
-//! ```text
+//! ```
+//! # use std::time::Duration;
+//! # use throughline::health;
+//! # fn routes(pool: &sqlx::SqlitePool) -> axum::Router {
 //! let database = pool.clone();
-//! health::checks().check(
-//!     "database",
-//!     move || {
-//!         let database = database.clone();
-//!         async move { sqlx::query("SELECT 1").execute(&database).await.map(drop) }
-//!     },
-//!     Duration::from_secs(1),
-//! )
+//! health::checks()
+//!     .check(
+//!         "database",
+//!         move || {
+//!             let database = database.clone();
+//!             async move { sqlx::query("SELECT 1").execute(&database).await.map(drop) }
+//!         },
+//!         Duration::from_secs(1),
+//!     )
+//!     .router()
+//! # }
 //! ```
 
 mod builder;
