@@ -11,10 +11,10 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::propagation::TraceContext;
 use crate::redaction;
 
 /// The keys of the trace.
@@ -46,7 +46,7 @@ impl Carrier {
     pub fn current() -> Self {
         let mut pairs = HashMap::new();
         let known = Context::map_current(|context| {
-            TraceContextPropagator::new().inject_context(context, &mut pairs);
+            TraceContext::default().inject_context(context, &mut pairs);
             context.get::<Correlation>().map(Correlation::values)
         });
         let mut carrier: Self = pairs
@@ -73,7 +73,7 @@ impl Carrier {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), self.get(name)?.to_owned())))
             .collect();
-        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &pairs);
+        let context = TraceContext::default().extract_with_context(&Context::new(), &pairs);
         let origin = context.span().span_context().clone();
         origin.is_valid().then_some(origin)
     }
