@@ -9,6 +9,7 @@
 #[cfg(feature = "security")]
 mod attack;
 mod client;
+mod query;
 #[cfg(feature = "security")]
 mod security_headers;
 mod server;

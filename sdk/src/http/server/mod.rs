@@ -19,7 +19,6 @@ mod grpc;
 mod layer;
 mod meters;
 mod method;
-mod query;
 mod record;
 #[cfg(feature = "sentry")]
 mod report;
