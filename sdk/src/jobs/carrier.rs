@@ -92,6 +92,31 @@ impl Carrier {
     }
 }
 
+/// A message as JSON, or as names and values with NULs between; see [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_messages(data: &[u8]) {
+    let carrier = serde_json::from_slice::<Carrier>(data).unwrap_or_else(|_| {
+        let texts: Vec<_> = data.split(|byte| *byte == 0).collect();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        texts
+            .chunks_exact(2)
+            .map(|pair| (text(pair[0]), text(pair[1])))
+            .collect()
+    });
+    for (index, value) in carrier.known() {
+        assert!(is_usable(carrier.get(PROMOTED[index]).unwrap_or_default()));
+        assert!(!value.chars().any(char::is_control), "{value:?}");
+        assert_eq!(redaction::known_value(PROMOTED[index], &value), value);
+    }
+    if let Some(origin) = carrier.origin() {
+        assert!(origin.is_valid() && origin.is_remote());
+        let said = carrier.get("traceparent").unwrap_or_default();
+        assert!(said.contains(&origin.trace_id().to_string()), "{said:?}");
+    }
+    let text = serde_json::to_string(&carrier).expect("JSON");
+    assert_eq!(serde_json::from_str::<Carrier>(&text).ok(), Some(carrier));
+}
+
 fn is_usable(value: &str) -> bool {
     !value.is_empty() && value.len() <= LONGEST && !value.chars().any(char::is_control)
 }

@@ -7,7 +7,7 @@ use crate::redaction;
 
 /// The longest evidence, in characters: most attacks are shorter, and a request is not to be copied
 /// into the log.
-const LONGEST: usize = 200;
+pub(super) const LONGEST: usize = 200;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Evidence {

@@ -15,6 +15,8 @@ mod facts;
 mod failure;
 mod forwarded;
 mod future;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod grpc;
 mod layer;
 mod meters;
