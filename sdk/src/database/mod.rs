@@ -85,6 +85,8 @@ pub(crate) use connections::observe;
 pub use driver::Driver;
 pub(crate) use measured::describe;
 pub use pool::Pool;
+#[cfg(fuzzing)]
+pub(crate) use sql::fuzzing::statements as fuzz_statements;
 #[cfg(feature = "http")]
 pub(crate) use tally::Asked;
 pub use tally::{Queries, SlowestQuery, begin, conclude, queries};

@@ -67,6 +67,8 @@ mod token;
 
 pub use builder::Checks;
 pub(crate) use running::put_in_force;
+#[cfg(fuzzing)]
+pub(crate) use token::is_given as is_token_given;
 
 /// The endpoints of a service that has no checks of its own.
 ///

@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq;
 
 /// Whether the request has this token, compared in a time that does not tell how much of it
 /// was right. That its length can be measured gives nothing away.
-pub(super) fn is_given(headers: &HeaderMap, token: &str) -> bool {
+pub(crate) fn is_given(headers: &HeaderMap, token: &str) -> bool {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     // Of two, proxies and services may read different ones.
     let (Some(given), None) = (given.next(), given.next()) else {

@@ -9,9 +9,25 @@
 #[cfg(feature = "security")]
 mod attack;
 mod client;
+mod query;
 #[cfg(feature = "security")]
 mod security_headers;
 mod server;
+
+/// For [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing {
+    pub(crate) use super::attack::fuzzing::attacks;
+    pub(crate) use super::client::fuzzing::{call_status as call_status_received, full_url};
+    pub(crate) use super::server::fuzzing::{
+        call_status as call_status_sent, forwarded, friends, request_ids, strangers,
+    };
+
+    /// `url.query` of this.
+    pub(crate) fn redacted_query(query: &str) -> String {
+        super::query::redacted(query).into_owned()
+    }
+}
 
 #[cfg(feature = "security")]
 pub(crate) use attack::describe as describe_attack_signals;

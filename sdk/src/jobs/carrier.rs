@@ -11,10 +11,10 @@ use std::sync::Arc;
 use opentelemetry::Context;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 use serde::{Deserialize, Serialize};
 
 use crate::correlation::{Correlation, PROMOTED};
+use crate::propagation::TraceContext;
 use crate::redaction;
 
 /// The keys of the trace.
@@ -46,7 +46,7 @@ impl Carrier {
     pub fn current() -> Self {
         let mut pairs = HashMap::new();
         let known = Context::map_current(|context| {
-            TraceContextPropagator::new().inject_context(context, &mut pairs);
+            TraceContext::default().inject_context(context, &mut pairs);
             context.get::<Correlation>().map(Correlation::values)
         });
         let mut carrier: Self = pairs
@@ -73,7 +73,7 @@ impl Carrier {
             .into_iter()
             .filter_map(|name| Some((name.to_owned(), self.get(name)?.to_owned())))
             .collect();
-        let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &pairs);
+        let context = TraceContext::default().extract_with_context(&Context::new(), &pairs);
         let origin = context.span().span_context().clone();
         origin.is_valid().then_some(origin)
     }
@@ -90,6 +90,31 @@ impl Carrier {
         let value = self.0.get(name)?;
         is_usable(value).then_some(value)
     }
+}
+
+/// A message as JSON, or as names and values with NULs between; see [`crate::fuzzing`].
+#[cfg(fuzzing)]
+pub(crate) fn fuzz_messages(data: &[u8]) {
+    let carrier = serde_json::from_slice::<Carrier>(data).unwrap_or_else(|_| {
+        let texts: Vec<_> = data.split(|byte| *byte == 0).collect();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        texts
+            .chunks_exact(2)
+            .map(|pair| (text(pair[0]), text(pair[1])))
+            .collect()
+    });
+    for (index, value) in carrier.known() {
+        assert!(is_usable(carrier.get(PROMOTED[index]).unwrap_or_default()));
+        assert!(!value.chars().any(char::is_control), "{value:?}");
+        assert_eq!(redaction::known_value(PROMOTED[index], &value), value);
+    }
+    if let Some(origin) = carrier.origin() {
+        assert!(origin.is_valid() && origin.is_remote());
+        let said = carrier.get("traceparent").unwrap_or_default();
+        assert!(said.contains(&origin.trace_id().to_string()), "{said:?}");
+    }
+    let text = serde_json::to_string(&carrier).expect("JSON");
+    assert_eq!(serde_json::from_str::<Carrier>(&text).ok(), Some(carrier));
 }
 
 fn is_usable(value: &str) -> bool {

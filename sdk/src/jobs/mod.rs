@@ -60,6 +60,8 @@ use tracing::Instrument;
 
 use arguments::Arguments;
 pub use carrier::Carrier;
+#[cfg(fuzzing)]
+pub(crate) use carrier::fuzz_messages;
 use running::{Ended, Running};
 pub use schedule::Schedule;
 #[cfg(feature = "sentry")]

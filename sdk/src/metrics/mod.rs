@@ -32,6 +32,8 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 pub(crate) use catalogue::Description;
 pub(crate) use events::EventCounter;
 pub(crate) use options::MetricOptions;
+#[cfg(fuzzing)]
+pub(crate) use prometheus::is_protobuf_preferred;
 pub(crate) use prometheus::{bind, serve};
 pub(crate) use reader::Scraper;
 pub(crate) use registry::Registry;

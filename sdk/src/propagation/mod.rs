@@ -7,13 +7,13 @@ mod b3;
 mod baggage;
 #[cfg(feature = "http")]
 mod downstream;
+mod trace_context;
 mod xray;
 
 use std::sync::Arc;
 
 use opentelemetry::global;
 use opentelemetry::propagation::{TextMapCompositePropagator, TextMapPropagator};
-use opentelemetry_sdk::propagation::TraceContextPropagator;
 
 use crate::redaction::{RedactedBaggage, Redactor};
 use crate::settings::PropagatorName;
@@ -28,6 +28,7 @@ pub(crate) use allowed::{
 pub(crate) use baggage::BaggageHeader;
 #[cfg(feature = "http")]
 pub(crate) use downstream::inject;
+pub(crate) use trace_context::TraceContext;
 
 /// W3C's trace context and baggage, unless the environment says otherwise.
 pub(crate) const DEFAULT: [PropagatorName; 2] =
@@ -47,7 +48,7 @@ pub(crate) fn propagator(
         .iter()
         .map(|name| -> Box<dyn TextMapPropagator + Send + Sync> {
             match name {
-                PropagatorName::TraceContext => Box::new(TraceContextPropagator::new()),
+                PropagatorName::TraceContext => Box::new(TraceContext::default()),
                 PropagatorName::Baggage => Box::new(RedactedBaggage::new(Arc::clone(redactor))),
                 PropagatorName::B3 => Box::new(B3::single()),
                 PropagatorName::B3Multi => Box::new(B3::multi()),

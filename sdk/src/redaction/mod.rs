@@ -317,14 +317,5 @@ pub(crate) fn known_value(key: &str, value: &str) -> Arc<str> {
     }
 }
 
-/// Whether the running telemetry's rules take this key's values for secret.
-#[cfg(feature = "http")]
-pub(crate) fn is_secret(key: &str) -> bool {
-    match &*IN_FORCE.read().unwrap_or_else(PoisonError::into_inner) {
-        Some(redactor) => redactor.key(key),
-        None => plain().key(key),
-    }
-}
-
 #[cfg(test)]
 mod tests;

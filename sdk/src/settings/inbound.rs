@@ -91,7 +91,7 @@ pub(crate) fn in_force() -> &'static InboundSettings {
     IN_FORCE.get().unwrap_or(&DEFAULTS)
 }
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 impl InboundSettings {
     /// For the tests of what asks them.
     pub(crate) fn of(trust: TrustInbound, proxies: &str) -> Self {

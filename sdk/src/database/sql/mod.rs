@@ -6,6 +6,8 @@
 //! certain, the text ends. A parser of the whole language would refuse what it does not
 //! know, and is a hundred times the code.
 
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod lexer;
 mod roles;
 

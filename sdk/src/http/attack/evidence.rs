@@ -1,12 +1,13 @@
 //! What a signal rests on: enough to judge it by, and no more of the request than that.
 
 use super::kind::Attack;
+use crate::event::escape::one_line;
 use crate::limits;
 use crate::redaction;
 
-/// The longest evidence, in bytes: most attacks are shorter, and a request is not to be copied
+/// The longest evidence, in characters: most attacks are shorter, and a request is not to be copied
 /// into the log.
-const LONGEST: usize = 200;
+pub(super) const LONGEST: usize = 200;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Evidence {
@@ -15,7 +16,7 @@ pub(super) struct Evidence {
     pub(super) location: &'static str,
     /// What said so.
     pub(super) rule: String,
-    /// Without secrets, and cut.
+    /// One line without secrets, and cut.
     pub(super) text: String,
 }
 
@@ -41,7 +42,7 @@ impl Evidence {
 pub(super) fn shown(key: &str, text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);
     let redacted = redaction::known_value(key, &text);
-    limits::cut(&redacted, LONGEST)
-        .unwrap_or(&redacted)
-        .to_owned()
+    // Decoded, it may have line breaks and what else repaints the screen of who reads it.
+    let line = one_line(&redacted);
+    limits::cut(&line, LONGEST).unwrap_or(&line).to_owned()
 }

@@ -8,6 +8,8 @@
 mod builder;
 mod decode;
 mod evidence;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod inspect;
 mod kind;
 mod layer;

@@ -208,6 +208,16 @@ fn there_is_one_signal_of_a_kind_and_its_evidence_is_short_and_without_secrets()
 }
 
 #[test]
+fn evidence_is_one_line_whatever_was_encoded_in_it() {
+    let uri = Uri::from_static("/a?file=../../etc/passwd%00%0Aforged:%20line%E2%80%AE");
+    let found = inspect(&uri, &HeaderMap::new(), &Rules::default());
+    assert_eq!(
+        found[0].text,
+        "../../etc/passwd\\u{0}\\nforged: line\\u{202e}"
+    );
+}
+
+#[test]
 fn what_a_service_has_is_no_scan() {
     let mut rules = Rules::default();
     rules.served.push("/cgi-bin/".to_owned());

@@ -10,6 +10,8 @@ mod call;
 mod destination;
 mod duration;
 mod failure;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod grpc;
 #[cfg(feature = "reqwest")]
 mod reqwest;

@@ -1,18 +1,11 @@
 //! `url.full` without its secrets, written only where somebody keeps the span.
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Write};
 
-use percent_encoding::percent_decode_str;
-
 use super::destination::Destination;
-use crate::redaction::{self, REPLACEMENT, Redactor};
-
-/// Parameters that the conventions name as secret and that the rules for keys do not: each
-/// signs a URL, so that whoever has it may do what the URL does.
-/// <https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-client-span>
-const SIGNATURES: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
+use crate::http::query;
+use crate::redaction::REPLACEMENT;
 
 /// The address with `[redacted]` for the user information and for the values of secret
 /// parameters. The fragment never leaves the client, and is left out.
@@ -57,40 +50,10 @@ impl FullUrl<'_> {
         }
         text.push_str(to.path);
         if let Some(query) = to.query {
-            redaction::with_in_force(|redactor| write_query(text, query, redactor));
+            text.push('?');
+            query::push_redacted(text, query);
         }
     }
-}
-
-fn write_query(text: &mut String, query: &str, redactor: &Redactor) {
-    let mut separator = '?';
-    for pair in query.split('&') {
-        text.push(separator);
-        separator = '&';
-        match pair.split_once('=') {
-            Some((key, value)) if !value.is_empty() && is_secret(key, value, redactor) => {
-                text.push_str(key);
-                text.push('=');
-                text.push_str(REPLACEMENT);
-            }
-            _ => text.push_str(pair),
-        }
-    }
-}
-
-/// Encoded keys and values are secrets too, which a search in the whole text would not see.
-/// What stands there in plain text is found when the span ends.
-fn is_secret(key: &str, value: &str, redactor: &Redactor) -> bool {
-    let key = decoded(key);
-    SIGNATURES
-        .iter()
-        .any(|name| name.eq_ignore_ascii_case(&key))
-        || redactor.key(&key)
-        || (value.contains('%') && matches!(redactor.text(&decoded(value)), Cow::Owned(_)))
-}
-
-fn decoded(text: &str) -> Cow<'_, str> {
-    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use super::axum::{self, Matched};
 use super::caller::Caller;
 use super::layer::Options;
 use super::method::{Known, OTHER};
-use super::{forwarded, grpc, query};
+use super::{forwarded, grpc};
+use crate::http::query;
 
 /// See the module's documentation.
 pub(crate) struct Facts {

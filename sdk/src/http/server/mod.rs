@@ -15,11 +15,12 @@ mod facts;
 mod failure;
 mod forwarded;
 mod future;
+#[cfg(fuzzing)]
+pub(super) mod fuzzing;
 mod grpc;
 mod layer;
 mod meters;
 mod method;
-mod query;
 mod record;
 #[cfg(feature = "sentry")]
 mod report;

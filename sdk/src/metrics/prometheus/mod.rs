@@ -13,6 +13,9 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
 
+#[cfg(fuzzing)]
+pub(crate) use protobuf::is_preferred as is_protobuf_preferred;
+
 use super::Scraper;
 use crate::{InitError, http_server};
 

@@ -234,7 +234,7 @@ fn buckets(side: &Side, coarser_by: i32) -> (Vec<Span>, Vec<i64>) {
 
 /// Whether this `Accept` header would rather have protobuf than text. A scraper asks for it
 /// when it takes native histograms.
-pub(super) fn is_preferred(accept: &str) -> bool {
+pub(crate) fn is_preferred(accept: &str) -> bool {
     let quality = |wanted: &dyn Fn(&str) -> bool| {
         accept
             .split(',')

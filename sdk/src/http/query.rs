@@ -1,12 +1,15 @@
-//! The query of a request without its secrets.
+//! The query of an address without its secrets: of a request that comes, and of one that goes.
 //!
 //! What is sent is redacted anyway; this also sees through percent-encoding, and knows the
 //! parameters that the conventions name: a signature in a link is as good as a password.
 
 use std::borrow::Cow;
 
-use crate::redaction::{self, REPLACEMENT};
+use percent_encoding::percent_decode_str;
 
+use crate::redaction::{self, REPLACEMENT, Redactor};
+
+/// Each signs an address, so that whoever has it may do what the address does.
 /// <https://opentelemetry.io/docs/specs/semconv/registry/attributes/url/>
 const SIGNATURES: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];
 
@@ -14,17 +17,40 @@ const SIGNATURES: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Sig
 const MAX_NAME: usize = 256;
 
 pub(super) fn redacted(query: &str) -> Cow<'_, str> {
-    if !query.split('&').any(is_secret) {
-        return Cow::Borrowed(query);
-    }
-    let parts = query.split('&').map(|part| match part.split_once('=') {
-        Some((name, _)) if is_secret(part) => Cow::Owned(format!("{name}={REPLACEMENT}")),
-        _ => Cow::Borrowed(part),
-    });
-    Cow::Owned(parts.collect::<Vec<_>>().join("&"))
+    redaction::with_in_force(|redactor| {
+        if !query.split('&').any(|part| is_secret(part, redactor)) {
+            return Cow::Borrowed(query);
+        }
+        let mut text = String::with_capacity(query.len() + REPLACEMENT.len());
+        push(&mut text, query, redactor);
+        Cow::Owned(text)
+    })
 }
 
-fn is_secret(part: &str) -> bool {
+/// Appends the query without its secrets.
+pub(super) fn push_redacted(text: &mut String, query: &str) {
+    redaction::with_in_force(|redactor| push(text, query, redactor));
+}
+
+fn push(text: &mut String, query: &str, redactor: &Redactor) {
+    for (at, part) in query.split('&').enumerate() {
+        if at > 0 {
+            text.push('&');
+        }
+        match part.split_once('=') {
+            Some((name, _)) if is_secret(part, redactor) => {
+                text.push_str(name);
+                text.push('=');
+                text.push_str(REPLACEMENT);
+            }
+            _ => text.push_str(part),
+        }
+    }
+}
+
+/// By its name, or by what stands encoded in its value, which a search in the whole text would
+/// not see. What stands there in plain text is found when the span ends.
+fn is_secret(part: &str, redactor: &Redactor) -> bool {
     let Some((name, value)) = part.split_once('=') else {
         return false;
     };
@@ -32,37 +58,23 @@ fn is_secret(part: &str) -> bool {
         return !value.is_empty();
     }
     let name = decoded(name);
-    let signature = SIGNATURES.iter().any(|it| it.eq_ignore_ascii_case(&name));
-    signature || redaction::is_secret(&name)
+    SIGNATURES.iter().any(|it| it.eq_ignore_ascii_case(&name))
+        || redactor.key(&name)
+        || is_encoded(value) && matches!(redactor.text(&decoded(value)), Cow::Owned(_))
 }
 
-fn decoded(name: &str) -> Cow<'_, str> {
-    if !name.contains(['%', '+']) {
-        return Cow::Borrowed(name);
+fn is_encoded(text: &str) -> bool {
+    text.contains(['%', '+'])
+}
+
+/// As forms encode it: `+` is a space.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !is_encoded(text) {
+        return Cow::Borrowed(text);
     }
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [first, after @ ..] = rest {
-        (bytes, rest) = match (first, after) {
-            (b'%', [high, low, after @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => (with(bytes, high * 16 + low), after),
-                _ => (with(bytes, b'%'), &rest[1..]),
-            },
-            (b'+', after) => (with(bytes, b' '), after),
-            (byte, after) => (with(bytes, *byte), after),
-        };
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn with(mut bytes: Vec<u8>, byte: u8) -> Vec<u8> {
-    bytes.push(byte);
-    bytes
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    let digit = char::from(byte).to_digit(16)?;
-    u8::try_from(digit).ok()
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8_lossy();
+    Cow::Owned(decoded.into_owned())
 }
 
 #[cfg(test)]
@@ -90,6 +102,12 @@ mod tests {
             ("signature", "signature"),
             ("token=", "token="),
             ("design=oak", "design=oak"),
+            ("auth=Bearer%20hunter2aaaaaaaa", "auth=[redacted]"),
+            (
+                "note=Bearer+hunter2aaaaaaaa&q=red+shoes",
+                "note=[redacted]&q=red+shoes",
+            ),
+            ("next=https%3A%2F%2Fada%3Ahunter2%40b", "next=[redacted]"),
             ("", ""),
         ] {
             assert_eq!(redacted(query), expected, "{query}");
