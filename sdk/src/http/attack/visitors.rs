@@ -214,14 +214,15 @@ mod tests {
     }
 
     #[test]
-    fn a_million_addresses_take_no_more_room_and_a_busy_one_stays() {
+    fn addresses_without_end_take_no_more_room_and_a_busy_one_stays() {
         let visitors = Visitors::new();
         let busy = address(u32::MAX);
         let mut last = Pace::Within;
-        for number in 0..1_000_000 {
+        // Fewer than a slow machine gets through within the limit's window.
+        for number in 0..200_000 {
             visitors.request(address(number), LIMIT);
             // More often than its row has places for others.
-            if number % 256 == 0 {
+            if number % 64 == 0 {
                 last = visitors.request(busy, LIMIT);
             }
         }
