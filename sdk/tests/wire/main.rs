@@ -20,6 +20,7 @@ mod database_servers;
 mod deadline;
 mod emitted_names;
 mod ends;
+mod exceptions;
 mod features;
 mod filter_endpoint;
 mod fork;

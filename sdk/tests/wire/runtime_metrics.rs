@@ -4,7 +4,51 @@ use crate::support::readings::{
     attribute, exports, free_port, numbers, scrape_text, scraped, total, value,
 };
 use crate::support::received_by;
+#[cfg(target_os = "linux")]
+use crate::support::semconv::{Instrument, Kind, Row, Shape, required};
 use throughline_receiver::proto::metrics::v1::metric::Data;
+
+/// <https://opentelemetry.io/docs/specs/semconv/system/process-metrics/>: those that we make.
+#[cfg(target_os = "linux")]
+const PROCESS: [Instrument; 6] = [
+    of_process("process.cpu.time", "s", Shape::Counter, CPU_MODE),
+    of_process("process.memory.usage", "By", Shape::UpDownCounter, &[]),
+    of_process("process.memory.virtual", "By", Shape::UpDownCounter, &[]),
+    of_process(
+        "process.thread.count",
+        "{thread}",
+        Shape::UpDownCounter,
+        &[],
+    ),
+    of_process(
+        "process.unix.file_descriptor.count",
+        "{file_descriptor}",
+        Shape::UpDownCounter,
+        &[],
+    ),
+    of_process("process.uptime", "s", Shape::Gauge, &[]),
+];
+
+#[cfg(target_os = "linux")]
+const CPU_MODE: &[Row] = &[required(
+    "cpu.mode",
+    Kind::OneOf(&["user", "system", "wait"]),
+)];
+
+#[cfg(target_os = "linux")]
+const fn of_process(
+    name: &'static str,
+    unit: &'static str,
+    shape: Shape,
+    table: &'static [Row],
+) -> Instrument {
+    Instrument {
+        name,
+        unit,
+        shape,
+        table,
+    }
+}
 
 /// How long this thread has run: on a busy machine that is less than what the clock says.
 #[cfg(target_os = "linux")]
@@ -36,6 +80,9 @@ fn process_metrics_follow_the_conventions_and_are_plausible() {
         drop(held);
     });
     let contents = receiver.contents();
+    for instrument in PROCESS {
+        instrument.hold(contents.metric(instrument.name).unwrap(), &[]);
+    }
     let within = |name: &str, unit: &str, low: f64, high: f64| {
         let metric = contents.metric(name).unwrap();
         assert_eq!(metric.unit, unit, "{name}");

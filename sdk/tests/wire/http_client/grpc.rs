@@ -106,9 +106,11 @@ fn a_call_of_a_tonic_client_is_told_as_the_conventions_have_it() {
             let refusing = refusing.unwrap();
             let refused = Err(tonic::Code::InvalidArgument);
             assert_eq!(export(at(&refusing)).await, refused);
-            let gone = at(&refusing);
-            drop(refusing);
-            assert_eq!(export(gone).await, Err(tonic::Code::Unavailable));
+            let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let nobody = format!("http://{}", closed.local_addr().unwrap());
+            drop(closed);
+            let nobody = nobody.parse().unwrap();
+            assert_eq!(export(nobody).await, Err(tonic::Code::Unavailable));
         });
     });
     let calls = calls(&receiver);
