@@ -250,7 +250,7 @@ pub const ATTRIBUTES: &[Attribute] = &[
     sdk("rpc.system.name", EVERYWHERE),
     sdk("rpc.method", EVERYWHERE),
     sdk("rpc.method_original", SPAN),
-    sdk("rpc.status_code", EVERYWHERE),
+    sdk("rpc.response.status_code", EVERYWHERE),
     sdk("http.request.resend_count", SPAN),
     sdk("url.full", SPAN),
     sdk("url.template", SPAN),

@@ -119,7 +119,7 @@ pub const METRICS: &[Metric] = &[
         &[
             "rpc.system.name",
             "rpc.method",
-            "rpc.status_code",
+            "rpc.response.status_code",
             "error.type",
             "network.protocol.version",
         ],
@@ -147,7 +147,7 @@ pub const METRICS: &[Metric] = &[
             "rpc.method",
             "server.address",
             "server.port",
-            "rpc.status_code",
+            "rpc.response.status_code",
             "error.type",
         ],
     ),

@@ -44,7 +44,7 @@ const CODES: Kind = Kind::OneOf(&[
 
 const SPAN: &[Row] = &[
     required("rpc.system.name", Kind::OneOf(&["grpc"])),
-    required("rpc.status_code", CODES),
+    required("rpc.response.status_code", CODES),
     conditional("error.type", Kind::Text),
     optional("rpc.method", Kind::Text),
     conditional("rpc.method_original", Kind::Text),
@@ -68,7 +68,7 @@ const DURATION: Instrument = Instrument {
     shape: Shape::Histogram(REQUEST_SECONDS),
     table: &[
         required("rpc.system.name", Kind::OneOf(&["grpc"])),
-        required("rpc.status_code", CODES),
+        required("rpc.response.status_code", CODES),
         conditional("rpc.method", Kind::Text),
         conditional("error.type", Kind::Text),
         optional("server.address", Kind::Text),
@@ -207,7 +207,7 @@ fn calls_are_told_by_grpcs_conventions() {
         due.extend(failed.then_some("error.type"));
         due.extend((name == "grpc").then_some("rpc.method_original"));
         hold(SPAN, &span.attributes, &due, &["request.id"]);
-        assert_eq!(text(span.attribute("rpc.status_code")), code);
+        assert_eq!(text(span.attribute("rpc.response.status_code")), code);
         let method = if name == "grpc" { "_OTHER" } else { name };
         let methods: Vec<_> = span
             .attributes
@@ -227,7 +227,7 @@ fn calls_are_told_by_grpcs_conventions() {
         .iter()
         .filter(|log| log.event_name == "http.server.request");
     let codes: Vec<String> = access
-        .map(|log| text(log.attribute("rpc.status_code")))
+        .map(|log| text(log.attribute("rpc.response.status_code")))
         .collect();
     assert_eq!(codes, expected.map(|(_, code, _)| code));
     let errors = logs.iter().filter(|log| log.severity_text == "ERROR");

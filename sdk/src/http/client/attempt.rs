@@ -264,7 +264,7 @@ impl Attempt {
     fn complete(&mut self, code: &'static str, failed: Option<&'static str>, description: &str) {
         if let Some(kept) = &self.kept {
             let span = kept.span();
-            span.set_attribute(KeyValue::new("rpc.status_code", code));
+            span.set_attribute(KeyValue::new("rpc.response.status_code", code));
             if code != grpc::OK {
                 span.set_attribute(KeyValue::new("error.type", failed.unwrap_or(code)));
                 span.set_status(Status::error(description.to_owned()));

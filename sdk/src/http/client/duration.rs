@@ -194,7 +194,7 @@ impl Series {
             }
             Outcome::Failed(kind) => labels.push(Label::new("error.type", kind)),
             Outcome::Grpc { code, failed } => {
-                labels.push(Label::new("rpc.status_code", code));
+                labels.push(Label::new("rpc.response.status_code", code));
                 let failed = failed.or((code != super::grpc::OK).then_some(code));
                 if let Some(failed) = failed {
                     labels.push(Label::new("error.type", failed));

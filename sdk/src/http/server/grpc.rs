@@ -64,7 +64,7 @@ impl Code {
         )
     }
 
-    /// `rpc.status_code`.
+    /// `rpc.response.status_code`.
     pub(super) fn name(self) -> &'static str {
         NAMES[usize::from(self.0)]
     }

@@ -93,7 +93,7 @@ impl<'a> Point<'a> {
         if self.call.is_some() {
             label("rpc.system.name", &Some(Cow::Borrowed(grpc::SYSTEM)));
             label("rpc.method", &self.call);
-            label("rpc.status_code", &self.status);
+            label("rpc.response.status_code", &self.status);
             return Key::from_parts(CALL_DURATION, labels);
         }
         label("http.request.method", &Some(Cow::Borrowed(&self.method)));

@@ -39,7 +39,7 @@ pub(super) fn access(outcome: &Outcome<'_>, took: Duration, asked: Option<Asked>
             http.response.status_code = status.map(i64::from),
             rpc.system.name = facts.is_call.then_some(grpc::SYSTEM),
             rpc.method = outcome.call(),
-            rpc.status_code = outcome.code.map(Code::name),
+            rpc.response.status_code = outcome.code.map(Code::name),
             error.type = outcome.error,
             http.server.request.duration = took.as_secs_f64(),
             http.request.body.size = signed(facts.request_size),
@@ -95,7 +95,7 @@ pub(super) fn failure(
         target: TARGET,
         {
             http.response.status_code = status.map(|status| i64::from(status.as_u16())),
-            rpc.status_code = code.map(Code::name),
+            rpc.response.status_code = code.map(Code::name),
             error,
         },
         "{name} {answer}"

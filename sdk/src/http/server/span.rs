@@ -90,7 +90,7 @@ pub(super) fn end(outcome: &Outcome<'_>) {
         };
         match outcome.code {
             Some(code) => {
-                put("rpc.status_code", code.name().into());
+                put("rpc.response.status_code", code.name().into());
                 // Not before: an attribute that is set twice is there twice.
                 let method = outcome.call().unwrap_or(OTHER);
                 put("rpc.method", method.to_owned().into());

@@ -1,7 +1,7 @@
 //! <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/#client>,
 //! <https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/#metric-rpcclientcallduration>:
 //! the tables of the model (`model/rpc/common.yaml`, `grpc.yaml`, `metrics.yaml`), where
-//! `rpc.status_code` is the name since pull request 3921; the pages still have
+//! `rpc.response.status_code` is the name since pull request 3921; the pages still have
 //! `rpc.response.status_code`.
 
 use super::{calls, histogram, is_error, metric, text, with_telemetry};
@@ -42,7 +42,7 @@ const CODES: Kind = Kind::OneOf(&[
 const SPAN: &[Row] = &[
     required("rpc.system.name", Kind::OneOf(&["grpc"])),
     required("rpc.method", Kind::Text),
-    required("rpc.status_code", CODES),
+    required("rpc.response.status_code", CODES),
     required("server.address", Kind::Text),
     conditional("error.type", Kind::Text),
     conditional("rpc.method_original", Kind::Text),
@@ -121,7 +121,7 @@ fn a_call_of_a_tonic_client_is_told_as_the_conventions_have_it() {
         ("UNAVAILABLE", Some("connection_refused")),
     ] {
         let is = |call: &&throughline_receiver::Received<_>| {
-            text(call, "rpc.status_code").as_deref() == Some(code)
+            text(call, "rpc.response.status_code").as_deref() == Some(code)
         };
         let call = calls
             .iter()
@@ -183,7 +183,7 @@ fn a_call_ends_with_its_trailers_or_where_its_body_does() {
         .map(|call| {
             let text = |key| text(call, key).unwrap_or_default();
             let name = call.name.rsplit('/').next().unwrap().to_owned();
-            (name, text("rpc.status_code"), text("error.type"))
+            (name, text("rpc.response.status_code"), text("error.type"))
         })
         .collect();
     told.sort();
