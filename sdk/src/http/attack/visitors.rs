@@ -112,7 +112,10 @@ impl Visitors {
         let key = self.hasher.hash_one(address.map(network)) | 1;
         // The lowest bit is always set, so the row is chosen by others.
         let row = (key >> 32) as usize % ROWS;
-        let now = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let elapsed = self.start.elapsed();
+        let now = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        // Finer than the windows' clock: in a flood a whole row is seen within a millisecond.
+        let seen = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         let mut row = self.rows[row]
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +131,7 @@ impl Visitors {
         });
         let visitor = &mut row[place];
         // Nobody's place is the first to be taken, so a visitor was seen after the start.
-        visitor.seen = now + 1;
+        visitor.seen = seen.saturating_add(1);
         act(visitor, now)
     }
 }
