@@ -1,5 +1,5 @@
 //! The server layer on a real tonic server, by gRPC's conventions:
-//! <https://github.com/open-telemetry/semantic-conventions/blob/main/model/rpc/grpc.yaml>.
+//! <https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
@@ -22,29 +22,9 @@ use tower::ServiceBuilder;
 use crate::support::semconv::*;
 use crate::support::{received_by, text};
 
-const CODES: Kind = Kind::OneOf(&[
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-]);
-
 const SPAN: &[Row] = &[
     required("rpc.system.name", Kind::OneOf(&["grpc"])),
-    required("rpc.response.status_code", CODES),
+    required("rpc.response.status_code", GRPC_CODES),
     conditional("error.type", Kind::Text),
     optional("rpc.method", Kind::Text),
     conditional("rpc.method_original", Kind::Text),
@@ -68,7 +48,7 @@ const DURATION: Instrument = Instrument {
     shape: Shape::Histogram(REQUEST_SECONDS),
     table: &[
         required("rpc.system.name", Kind::OneOf(&["grpc"])),
-        required("rpc.response.status_code", CODES),
+        required("rpc.response.status_code", GRPC_CODES),
         conditional("rpc.method", Kind::Text),
         conditional("error.type", Kind::Text),
         optional("server.address", Kind::Text),

@@ -7,6 +7,7 @@ use http::StatusCode;
 use prost::Message;
 
 use super::{Answer, Status, accepted};
+use crate::grpc_code::NAMES;
 
 /// `google.rpc.RetryInfo`
 #[derive(Clone, PartialEq, Message)]
@@ -24,27 +25,8 @@ struct Delay {
     nanos: i32,
 }
 
-/// The codes by their numbers: <https://grpc.io/docs/guides/status-codes/>.
+/// By the code's number: <https://grpc.io/docs/guides/status-codes/>.
 pub(in crate::export) fn answer(code: u32, message: &str, details: &[u8], body: &[u8]) -> Answer {
-    const NAMES: [&str; 17] = [
-        "OK",
-        "CANCELLED",
-        "UNKNOWN",
-        "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED",
-        "NOT_FOUND",
-        "ALREADY_EXISTS",
-        "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED",
-        "FAILED_PRECONDITION",
-        "ABORTED",
-        "OUT_OF_RANGE",
-        "UNIMPLEMENTED",
-        "INTERNAL",
-        "UNAVAILABLE",
-        "DATA_LOSS",
-        "UNAUTHENTICATED",
-    ];
     let name = NAMES.get(code as usize).copied().unwrap_or("UNKNOWN");
     let why = if message.is_empty() {
         format!("it answered {name}")

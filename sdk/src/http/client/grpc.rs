@@ -4,26 +4,7 @@
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap};
 
-/// The names of the status codes, by their numbers.
-const CODES: [&str; 17] = [
-    OK,
-    CANCELLED,
-    UNKNOWN,
-    "INVALID_ARGUMENT",
-    DEADLINE_EXCEEDED,
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    INTERNAL,
-    UNAVAILABLE,
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
+use crate::grpc_code::NAMES;
 
 pub(super) const OK: &str = "OK";
 pub(super) const CANCELLED: &str = "CANCELLED";
@@ -44,7 +25,7 @@ pub(super) fn is_call(headers: &HeaderMap) -> bool {
 pub(super) fn status(headers: &HeaderMap) -> Option<&'static str> {
     let number = headers.get("grpc-status")?.to_str().ok()?;
     let number: usize = number.parse().ok()?;
-    Some(CODES.get(number).copied().unwrap_or(UNKNOWN))
+    Some(NAMES.get(number).copied().unwrap_or(UNKNOWN))
 }
 
 /// What a call without a status ended with, by

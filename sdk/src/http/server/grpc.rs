@@ -4,6 +4,8 @@
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
+use crate::grpc_code::NAMES;
+
 /// `rpc.system.name`.
 pub(super) const SYSTEM: &str = "grpc";
 
@@ -25,26 +27,6 @@ pub(super) fn method(path: &str) -> Option<&str> {
 /// How a call ended: <https://github.com/grpc/grpc/blob/master/doc/statuscodes.md>.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Code(u8);
-
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
 
 impl Code {
     pub(super) const CANCELLED: Self = Self(1);
