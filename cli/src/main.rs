@@ -7,6 +7,8 @@ use owo_colors::OwoColorize;
 
 mod demo;
 mod render;
+mod store;
+mod wire;
 
 /// See what a service tells about itself, on this machine, with nothing else installed.
 #[derive(Debug, Parser)]

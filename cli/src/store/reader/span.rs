@@ -1,0 +1,510 @@
+//! Spans and traces.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
+use rusqlite::{Row, params_from_iter, types::Value};
+
+use super::{Page, Query, Reader, Stored, item::decode, query::Term};
+use crate::{
+    store::{StoreError, chunk::time, ids, token, trace_of},
+    wire::{self, SpanView, ValueView},
+};
+
+/// How long a search may look through what has no index.
+const PATIENCE: Duration = Duration::from_millis(120);
+
+/// A trace of more spans than this is shown in part.
+const SPANS: i64 = 10_000;
+
+/// How a span, or a trace, ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    Ok,
+    Error,
+}
+
+/// Which spans are looked for. The default is all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SpanFilter {
+    pub(crate) service: Option<String>,
+    /// A span's name, or its `http.route`.
+    pub(crate) route: Option<String>,
+    pub(crate) status: Option<Status>,
+    pub(crate) min: Option<Duration>,
+    pub(crate) max: Option<Duration>,
+    /// Began at or after this, in nanoseconds since 1970.
+    pub(crate) since: Option<i64>,
+    pub(crate) query: Query,
+}
+
+/// A span as lists need it.
+#[derive(Clone, Debug)]
+pub(crate) struct SpanRow {
+    pub(crate) id: i64,
+    pub(crate) trace: u128,
+    pub(crate) span: u64,
+    pub(crate) parent: Option<u64>,
+    /// Nanoseconds since 1970.
+    pub(crate) start: u64,
+    pub(crate) duration: u64,
+    pub(crate) service: Arc<str>,
+    pub(crate) name: Arc<str>,
+    pub(crate) kind: i32,
+    pub(crate) error: bool,
+    pub(crate) http_status: Option<i64>,
+    place: Place,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    chunk: i64,
+    position: i64,
+    length: i64,
+    resource: Option<i64>,
+    scope: Option<i64>,
+}
+
+/// A trace in one line.
+#[derive(Clone, Debug)]
+pub(crate) struct TraceSummary {
+    pub(crate) trace: u128,
+    /// The first span without a parent, else the earliest.
+    pub(crate) root: SpanRow,
+    /// Nanoseconds since 1970, of the earliest span.
+    pub(crate) start: u64,
+    /// From the earliest start to the latest end.
+    pub(crate) duration: u64,
+    pub(crate) spans: usize,
+    pub(crate) errors: usize,
+    /// Each with its number of spans, the busiest first.
+    pub(crate) services: Vec<(Arc<str>, usize)>,
+}
+
+/// All of a trace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trace {
+    /// By their start.
+    pub(crate) spans: Vec<Stored<Span>>,
+    /// By their time.
+    pub(crate) records: Vec<Stored<LogRecord>>,
+    /// Spans that there are and that are not here, as there are too many.
+    pub(crate) left_out: usize,
+}
+
+const COLUMNS: &str = "id, trace, trace_high, span, parent, start, duration, service, name, kind, \
+    status, http_status, chunk, position, length, resource, scope";
+
+impl Reader {
+    /// Spans that fit, the newest first, older than the row `before`.
+    pub(crate) fn spans(
+        &self,
+        filter: &SpanFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<SpanRow>, StoreError> {
+        let Some((conditions, values)) = self.span_conditions(filter)? else {
+            return Ok(Page::default());
+        };
+        if filter.query.is_empty() {
+            return self.spans_by_row(&conditions, values, before, limit);
+        }
+        self.spans_by_chunk(filter, &conditions, values, before, limit)
+    }
+
+    /// Traces that have a span that fits, the newest first.
+    pub(crate) fn traces(
+        &self,
+        filter: &SpanFilter,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<TraceSummary>, StoreError> {
+        let began = Instant::now();
+        let mut traces = Page::default();
+        let mut seen = HashSet::new();
+        let mut before = before;
+        loop {
+            let spans = self.spans(filter, before, limit.max(100))?;
+            before = spans.next;
+            traces.unfinished = spans.unfinished;
+            for (position, span) in spans.items.iter().enumerate() {
+                if !seen.insert(span.trace) {
+                    continue;
+                }
+                traces.items.push(self.summary(span)?);
+                if traces.items.len() == limit {
+                    let rest = position + 1 < spans.items.len() || before.is_some();
+                    traces.next = rest.then_some(span.id);
+                    return Ok(traces);
+                }
+            }
+            traces.next = before;
+            if before.is_none() || spans.unfinished {
+                return Ok(traces);
+            }
+            if began.elapsed() > PATIENCE {
+                traces.unfinished = true;
+                return Ok(traces);
+            }
+        }
+    }
+
+    fn summary(&self, of: &SpanRow) -> Result<TraceSummary, StoreError> {
+        let rows = self.trace_rows(of.trace, SPANS)?;
+        let mut services: HashMap<Arc<str>, usize> = HashMap::new();
+        let mut end = 0;
+        let mut errors = 0;
+        for row in &rows {
+            *services.entry(Arc::clone(&row.service)).or_default() += 1;
+            end = end.max(row.start.saturating_add(row.duration));
+            errors += usize::from(row.error);
+        }
+        let root = rows
+            .iter()
+            .find(|row| row.parent.is_none())
+            .or(rows.first())
+            .unwrap_or(of)
+            .clone();
+        let start = rows.first().map_or(of.start, |row| row.start);
+        let mut services: Vec<_> = services.into_iter().collect();
+        services.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(&right.0)));
+        Ok(TraceSummary {
+            trace: of.trace,
+            root,
+            start,
+            duration: end.saturating_sub(start),
+            spans: rows.len(),
+            errors,
+            services,
+        })
+    }
+
+    /// The rows of a trace by their start.
+    pub(crate) fn trace_rows(&self, trace: u128, limit: i64) -> Result<Vec<SpanRow>, StoreError> {
+        let (low, high) = ids(trace);
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM span WHERE trace = ?1 AND trace_high = ?2
+             ORDER BY start, id LIMIT ?3"
+        ))?;
+        let mut rows = select.query([low, high, limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(self.span_row(row)?);
+        }
+        Ok(found)
+    }
+
+    /// A trace with its records. Empty where nothing of it is stored.
+    pub(crate) fn trace(&self, trace: u128) -> Result<Trace, StoreError> {
+        let rows = self.trace_rows(trace, SPANS)?;
+        let mut left_out = 0;
+        if i64::try_from(rows.len()).unwrap_or(i64::MAX) == SPANS {
+            let (low, high) = ids(trace);
+            let all: i64 = self.connection.query_row(
+                "SELECT count(*) FROM span WHERE trace = ?1 AND trace_high = ?2",
+                [low, high],
+                |row| row.get(0),
+            )?;
+            left_out = usize::try_from(all).unwrap_or_default() - rows.len();
+        }
+        Ok(Trace {
+            spans: self.decode_spans(&rows)?,
+            records: self.records_of_trace(trace)?,
+            left_out,
+        })
+    }
+
+    /// The spans of these rows, in their order, with all that came.
+    pub(crate) fn decode_spans(&self, rows: &[SpanRow]) -> Result<Vec<Stored<Span>>, StoreError> {
+        // A chunk is opened once, whatever the order.
+        let mut by_chunk: Vec<usize> = (0..rows.len()).collect();
+        by_chunk.sort_by_key(|&row| rows[row].place.chunk);
+        let mut spans: Vec<Option<Stored<Span>>> = vec![None; rows.len()];
+        for row in by_chunk {
+            let SpanRow {
+                id, service, place, ..
+            } = &rows[row];
+            let Some(bytes) = self.bytes_at(place.chunk, place.position, place.length)? else {
+                continue;
+            };
+            spans[row] = Some(Stored {
+                id: *id,
+                service: Arc::clone(service),
+                resource: self.resource(place.resource)?,
+                scope: self.scope(place.scope)?,
+                item: decode(&bytes)?,
+            });
+        }
+        Ok(spans.into_iter().flatten().collect())
+    }
+
+    /// The bytes of one item.
+    pub(super) fn bytes_at(
+        &self,
+        chunk: i64,
+        position: i64,
+        length: i64,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(body) = self.chunk(chunk)? else {
+            return Ok(None);
+        };
+        let from = usize::try_from(position).unwrap_or_default();
+        let to = from.saturating_add(usize::try_from(length).unwrap_or_default());
+        Ok(body.get(from..to).map(<[u8]>::to_vec))
+    }
+
+    /// The conditions in SQL; `None` where nothing can fit, as a name does not occur at all.
+    fn span_conditions(
+        &self,
+        filter: &SpanFilter,
+    ) -> Result<Option<(String, Vec<Value>)>, StoreError> {
+        let mut sql = String::from("1");
+        let mut values = Vec::new();
+        if let Some(service) = &filter.service {
+            let Some(id) = self.id_of(service)? else {
+                return Ok(None);
+            };
+            sql.push_str(" AND service = ?");
+            values.push(Value::Integer(id));
+        }
+        if let Some(route) = &filter.route {
+            let Some(id) = self.id_of(route)? else {
+                return Ok(None);
+            };
+            sql.push_str(" AND (name = ? OR route = ?)");
+            values.extend([Value::Integer(id), Value::Integer(id)]);
+        }
+        match filter.status {
+            Some(Status::Error) => sql.push_str(" AND status = 2"),
+            Some(Status::Ok) => sql.push_str(" AND status <> 2"),
+            None => {}
+        }
+        if let Some(min) = filter.min {
+            let min = i64::try_from(min.as_nanos()).unwrap_or(i64::MAX);
+            if min >= 100_000_000 {
+                // So that the index of slow spans may be used.
+                sql.push_str(" AND duration >= 100000000");
+            }
+            sql.push_str(" AND duration >= ?");
+            values.push(Value::Integer(min));
+        }
+        if let Some(max) = filter.max {
+            sql.push_str(" AND duration <= ?");
+            values.push(Value::Integer(
+                i64::try_from(max.as_nanos()).unwrap_or(i64::MAX),
+            ));
+        }
+        if let Some(since) = filter.since {
+            let Some(first) = self.first_since(1, since)? else {
+                return Ok(None);
+            };
+            sql.push_str(" AND start >= ? AND id >= ?");
+            values.extend([Value::Integer(since), Value::Integer(first)]);
+        }
+        Ok(Some((sql, values)))
+    }
+
+    /// The first row of the first chunk that has something as late as `since`.
+    pub(super) fn first_since(&self, signal: i64, since: i64) -> Result<Option<i64>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT min(first) FROM chunk WHERE signal = ?1 AND latest >= ?2")?
+            .query_row([signal, since], |row| row.get(0))?)
+    }
+
+    fn spans_by_row(
+        &self,
+        conditions: &str,
+        mut values: Vec<Value>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<SpanRow>, StoreError> {
+        values.push(Value::Integer(before.unwrap_or(i64::MAX)));
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM span WHERE {conditions} AND id < ? ORDER BY id DESC LIMIT {}",
+            limit + 1
+        ))?;
+        let mut rows = select.query(params_from_iter(values))?;
+        let mut page = Page::default();
+        while let Some(row) = rows.next()? {
+            if page.items.len() == limit {
+                page.next = page.items.last().map(|last: &SpanRow| last.id);
+                break;
+            }
+            page.items.push(self.span_row(row)?);
+        }
+        Ok(page)
+    }
+
+    /// Goes through the chunks that may have what is looked for, the newest first.
+    fn spans_by_chunk(
+        &self,
+        filter: &SpanFilter,
+        conditions: &str,
+        values: Vec<Value>,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<Page<SpanRow>, StoreError> {
+        let began = Instant::now();
+        let wanted: Vec<u32> = filter
+            .query
+            .terms
+            .iter()
+            .filter(|term| term.value != "*")
+            .map(|term| token::pair(&term.key, &term.value))
+            .collect();
+        let words: Vec<String> = filter
+            .query
+            .words
+            .iter()
+            .map(|word| word.trim_end_matches('*').to_lowercase())
+            .collect();
+        let mut chunks = self.connection.prepare_cached(
+            "SELECT id, first, last, tokens FROM chunk
+             WHERE signal = 1 AND first < ?1 AND latest >= ?2 ORDER BY id DESC",
+        )?;
+        let before = before.unwrap_or(i64::MAX);
+        let mut rows = chunks.query([before, filter.since.unwrap_or(0)])?;
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM span WHERE {conditions} AND id BETWEEN ? AND ? ORDER BY id DESC"
+        ))?;
+        let mut page = Page::default();
+        while let Some(chunk) = rows.next()? {
+            let (first, last): (i64, i64) = (chunk.get(1)?, chunk.get(2)?);
+            let may = match chunk.get_ref(3)?.as_blob_or_null()? {
+                Some(tokens) => token::may_contain(tokens, &wanted),
+                None => true,
+            };
+            if may {
+                let mut values = values.clone();
+                values.extend([
+                    Value::Integer(first),
+                    Value::Integer(last.min(before.saturating_sub(1))),
+                ]);
+                let mut found = select.query(params_from_iter(values))?;
+                while let Some(row) = found.next()? {
+                    let span = self.span_row(row)?;
+                    let Place {
+                        chunk,
+                        position,
+                        length,
+                        ..
+                    } = span.place;
+                    let Some(bytes) = self.bytes_at(chunk, position, length)? else {
+                        continue;
+                    };
+                    if !matches(&bytes, &filter.query.terms, &words) {
+                        continue;
+                    }
+                    page.items.push(span);
+                    if page.items.len() == limit {
+                        page.next = page.items.last().map(|last| last.id);
+                        return Ok(page);
+                    }
+                }
+            }
+            if began.elapsed() > PATIENCE {
+                page.next = Some(first);
+                page.unfinished = true;
+                return Ok(page);
+            }
+        }
+        Ok(page)
+    }
+
+    fn span_row(&self, row: &Row<'_>) -> Result<SpanRow, StoreError> {
+        Ok(SpanRow {
+            id: row.get(0)?,
+            trace: trace_of(row.get(1)?, row.get(2)?),
+            span: row.get::<_, i64>(3)?.cast_unsigned(),
+            parent: row.get::<_, Option<i64>>(4)?.map(i64::cast_unsigned),
+            start: row.get::<_, i64>(5)?.unsigned_abs(),
+            duration: row.get::<_, i64>(6)?.unsigned_abs(),
+            service: self.text(row.get(7)?)?,
+            name: self.text(row.get(8)?)?,
+            kind: row.get(9)?,
+            error: row.get::<_, i64>(10)? == 2,
+            http_status: row.get(11)?,
+            place: Place {
+                chunk: row.get(12)?,
+                position: row.get(13)?,
+                length: row.get(14)?,
+                resource: row.get(15)?,
+                scope: row.get(16)?,
+            },
+        })
+    }
+
+    /// A span by its ids.
+    pub(crate) fn span(&self, trace: u128, span: u64) -> Result<Option<SpanRow>, StoreError> {
+        Ok(self
+            .trace_rows(trace, time(u64::MAX))?
+            .into_iter()
+            .find(|row| row.span == span))
+    }
+}
+
+/// Whether a span has all terms among its attributes, and all words in its name or in a value.
+fn matches(span: &[u8], terms: &[Term], words: &[String]) -> bool {
+    let mut found_terms = vec![false; terms.len()];
+    let mut found_words = vec![false; words.len()];
+    let mut look = |text: &str| {
+        for (word, found) in words.iter().zip(&mut found_words) {
+            *found = *found || contains(text, word);
+        }
+    };
+    let read = SpanView::read(span, |attribute| {
+        has(&attribute, terms, &mut found_terms);
+        if let Some(text) = attribute.value.text() {
+            look(text);
+        }
+    });
+    if let Ok(span) = read {
+        look(span.name);
+    }
+    found_terms.iter().all(|found| *found) && found_words.iter().all(|found| *found)
+}
+
+/// Marks the terms that an attribute meets.
+pub(super) fn has(attribute: &wire::AttributeView<'_>, terms: &[Term], found: &mut [bool]) {
+    for (term, found) in terms.iter().zip(found) {
+        if !*found && attribute.key == term.key {
+            *found = term.value == "*" || is(attribute.value, &term.value);
+        }
+    }
+}
+
+fn is(value: ValueView<'_>, text: &str) -> bool {
+    match value {
+        ValueView::Text(value) => value == text,
+        ValueView::Int(value) => text.parse() == Ok(value),
+        ValueView::Bool(value) => text.parse() == Ok(value),
+        ValueView::Double(value) => text.parse() == Ok(value),
+        ValueView::Nested(message) => {
+            let mut any = false;
+            wire::leaves(message, &mut |leaf| {
+                any = any || is(leaf, text);
+                !any
+            });
+            any
+        }
+        ValueView::Empty | ValueView::Bytes(_) => false,
+    }
+}
+
+/// Whether `text` contains `word`, which is in lower case.
+pub(super) fn contains(text: &str, word: &str) -> bool {
+    if word.is_ascii() {
+        let word = word.as_bytes();
+        return word.is_empty()
+            || text
+                .as_bytes()
+                .windows(word.len())
+                .any(|window| window.eq_ignore_ascii_case(word));
+    }
+    text.to_lowercase().contains(word)
+}

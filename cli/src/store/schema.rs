@@ -1,0 +1,171 @@
+//! The database: its tables, and how a connection to it is opened.
+//!
+//! Spans and log records are kept as the bytes that came, many to a compressed chunk. A narrow
+//! row for each holds what lists and filters need, so that a scan over a million of them stays
+//! in memory's reach, and each chunk has a sorted list of hashes of all `key=value` pairs in
+//! it, which tells in which chunks a search has to look. The text of log records is in a
+//! full-text index that holds no second copy of it.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::StoreError;
+
+/// What `user_version` says of a database that has these tables.
+const VERSION: i64 = 1;
+
+/// How long a reader waits while a checkpoint has the file for itself.
+const BUSY: Duration = Duration::from_secs(5);
+
+const TABLES: &str = "
+CREATE TABLE text (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
+CREATE TABLE resource (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
+    service INTEGER NOT NULL REFERENCES text, body BLOB NOT NULL);
+CREATE TABLE scope (id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+
+-- `first` and `last` are rows of span or of record, as `signal` says (1 or 2).
+CREATE TABLE chunk (
+    id INTEGER PRIMARY KEY, signal INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL,
+    received INTEGER NOT NULL, earliest INTEGER NOT NULL, latest INTEGER NOT NULL,
+    length INTEGER NOT NULL,
+    tokens BLOB, body BLOB NOT NULL);
+CREATE INDEX chunk_latest ON chunk (signal, latest, first);
+
+CREATE TABLE span (
+    id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, position INTEGER NOT NULL, length INTEGER NOT NULL,
+    trace INTEGER NOT NULL, trace_high INTEGER NOT NULL, span INTEGER NOT NULL, parent INTEGER,
+    start INTEGER NOT NULL, duration INTEGER NOT NULL,
+    service INTEGER NOT NULL, name INTEGER NOT NULL, route INTEGER,
+    kind INTEGER NOT NULL, status INTEGER NOT NULL, http_status INTEGER,
+    resource INTEGER, scope INTEGER);
+CREATE INDEX span_trace ON span (trace);
+CREATE INDEX span_name ON span (service, name);
+CREATE INDEX span_error ON span (id) WHERE status = 2;
+CREATE INDEX span_slow ON span (id) WHERE duration >= 100000000;
+
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, position INTEGER NOT NULL, length INTEGER NOT NULL,
+    time INTEGER NOT NULL, severity INTEGER NOT NULL, service INTEGER NOT NULL,
+    stream INTEGER, event INTEGER,
+    trace INTEGER, trace_high INTEGER, span INTEGER,
+    resource INTEGER, scope INTEGER);
+CREATE INDEX record_trace ON record (trace) WHERE trace IS NOT NULL;
+CREATE INDEX record_service ON record (service);
+CREATE INDEX record_stream ON record (stream, event) WHERE stream IS NOT NULL;
+CREATE INDEX record_warn ON record (id) WHERE severity >= 13;
+CREATE VIRTUAL TABLE record_text USING fts5(
+    body, attributes, content='', contentless_delete=1, tokenize='unicode61');
+
+-- Requests by endpoint, and records by stream, in slices of ten seconds.
+CREATE TABLE red (
+    slice INTEGER NOT NULL, service INTEGER NOT NULL, name INTEGER NOT NULL, kind INTEGER NOT NULL,
+    count INTEGER NOT NULL, errors INTEGER NOT NULL, total INTEGER NOT NULL, durations BLOB NOT NULL,
+    PRIMARY KEY (slice, service, name, kind)) WITHOUT ROWID;
+CREATE TABLE volume (
+    slice INTEGER NOT NULL, service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
+    level INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (slice, service, stream, event, level)) WITHOUT ROWID;
+
+CREATE TABLE series (
+    id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
+    service INTEGER NOT NULL REFERENCES text, name INTEGER NOT NULL REFERENCES text,
+    unit TEXT NOT NULL, description TEXT NOT NULL,
+    -- 1 gauge, 2 sum, 3 histogram, 4 exponential histogram, 5 summary
+    kind INTEGER NOT NULL,
+    -- 0 none, 1 delta, 2 cumulative
+    temporality INTEGER NOT NULL, monotonic INTEGER NOT NULL,
+    attributes BLOB NOT NULL, resource INTEGER, scope INTEGER);
+CREATE INDEX series_name ON series (name, service);
+CREATE TABLE point (
+    series INTEGER NOT NULL, time INTEGER NOT NULL, start INTEGER NOT NULL,
+    value REAL, body BLOB,
+    PRIMARY KEY (series, time)) WITHOUT ROWID;
+CREATE TABLE exemplar (
+    series INTEGER NOT NULL, time INTEGER NOT NULL, value REAL NOT NULL,
+    trace INTEGER, trace_high INTEGER, span INTEGER,
+    PRIMARY KEY (series, time, value)) WITHOUT ROWID;
+
+CREATE TABLE issue (
+    id INTEGER PRIMARY KEY, fingerprint INTEGER NOT NULL UNIQUE,
+    type TEXT NOT NULL, title TEXT NOT NULL, culprit TEXT NOT NULL, level TEXT NOT NULL,
+    service INTEGER NOT NULL REFERENCES text,
+    first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,
+    -- 'open', 'resolved' or 'regressed'
+    status TEXT NOT NULL, resolved_at INTEGER, resolved_in TEXT,
+    first_release TEXT, last_release TEXT);
+CREATE INDEX issue_last ON issue (last_seen);
+CREATE TABLE occurrence (
+    id INTEGER PRIMARY KEY, issue INTEGER NOT NULL REFERENCES issue,
+    time INTEGER NOT NULL, source INTEGER NOT NULL, event TEXT,
+    trace INTEGER, trace_high INTEGER, span INTEGER,
+    kind TEXT NOT NULL, message TEXT NOT NULL,
+    service INTEGER NOT NULL REFERENCES text, release TEXT, environment TEXT, user TEXT,
+    -- Of a Sentry event, as compressed JSON; else the row of the record or the span.
+    body BLOB, record INTEGER, of_span INTEGER);
+CREATE INDEX occurrence_issue ON occurrence (issue, time);
+CREATE INDEX occurrence_trace ON occurrence (trace) WHERE trace IS NOT NULL;
+CREATE INDEX occurrence_time ON occurrence (time);
+CREATE INDEX occurrence_event ON occurrence (event) WHERE event IS NOT NULL;
+
+-- What is still to be passed on, in the order of arrival.
+CREATE TABLE outbox (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, items INTEGER NOT NULL, body BLOB NOT NULL);
+-- Single facts: the last span and record that `red` and `volume` have counted, and so on.
+CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// Opens the database for its one writer, and makes its tables where it is new.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    // Of a new file only: large pages, as most of the content is chunks.
+    connection.pragma_update(None, "page_size", 8192)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A commit is written before it is acknowledged, and survives this process; only a loss
+    // of power may take the last ones, and never the rest.
+    connection.pragma_update(None, "synchronous", "normal")?;
+    // Checkpoints wait for the disk, so that they have a thread of their own.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        VERSION => {}
+        0 => {
+            connection.execute_batch("BEGIN IMMEDIATE")?;
+            connection.execute_batch(TABLES)?;
+            connection.pragma_update(None, "user_version", VERSION)?;
+            connection.execute_batch("COMMIT")?;
+        }
+        other => {
+            return Err(StoreError::Version {
+                found: other,
+                expected: VERSION,
+            });
+        }
+    }
+    Ok(connection)
+}
+
+/// Opens the database for reading only, beside whoever writes to it.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "cache_size", -8 * 1024)?;
+    connection.pragma_update(None, "temp_store", "memory")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != VERSION {
+        return Err(StoreError::Version {
+            found: version,
+            expected: VERSION,
+        });
+    }
+    Ok(connection)
+}

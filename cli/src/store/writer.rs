@@ -1,0 +1,493 @@
+//! The one thread that writes: whole requests, many to a transaction, acknowledged when it is
+//! committed.
+//!
+//! While one transaction is committed the next requests wait in the channel and make up the
+//! next, so that the load decides how many share a commit. What waits is bounded by the
+//! receiver, which holds each request's bytes until its answer.
+
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rusqlite::{Connection, params};
+use tokio::sync::{oneshot, watch};
+
+use super::{
+    Bounds, Changes, StoreError,
+    chunk::{Chunk, Kind, time},
+    ids,
+    intern::{Interner, bytes_at, text_at},
+    issues::Issues,
+    outbox::Outbox,
+    parse::{Parsed, RecordItem, SpanItem},
+    points,
+    red::{self, Red},
+    retention::Retention,
+};
+
+/// A transaction takes no more than this before it is committed, in bytes of requests.
+const TRANSACTION: usize = 8 * 1024 * 1024;
+
+/// How often the counts of requests by endpoint are written, and old data is looked for.
+const UPKEEP: Duration = Duration::from_secs(1);
+
+/// The log of a transaction that is this long is folded into the database by the writer itself,
+/// as the thread that does so beside it does not keep up.
+const LONGEST_LOG: u64 = 64 * 1024 * 1024;
+
+/// What is to be written.
+#[derive(Debug)]
+pub(super) enum Work {
+    Spans(Parsed<SpanItem>),
+    Records(Parsed<RecordItem>),
+    Points {
+        request:
+            Box<opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest>,
+        body: bytes::Bytes,
+    },
+    Event(Box<super::issues::SentryEvent>),
+    /// Marks an issue as resolved, or as open again.
+    Resolve {
+        issue: i64,
+        resolved: bool,
+    },
+    /// These of the outbox have arrived.
+    Forwarded(Vec<i64>),
+}
+
+impl Work {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Spans(parsed) => parsed.body.len(),
+            Self::Records(parsed) => parsed.body.len(),
+            Self::Points { body, .. } => body.len(),
+            Self::Event(event) => event.raw.len(),
+            Self::Resolve { .. } | Self::Forwarded(_) => 0,
+        }
+    }
+}
+
+/// What became of a piece of work that is in the database now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Spans, records or points that were taken.
+    pub(crate) items: i64,
+    /// Points that were not, as there are too many series.
+    pub(crate) refused: i64,
+}
+
+type Answer = oneshot::Sender<Result<Stored, Arc<StoreError>>>;
+
+/// The way to the writer. When the last one is dropped, the writer ends.
+#[derive(Clone, Debug)]
+pub(super) struct Queue {
+    sender: mpsc::Sender<(Work, Answer)>,
+}
+
+impl Queue {
+    pub(super) fn send(&self, work: Work) -> oneshot::Receiver<Result<Stored, Arc<StoreError>>> {
+        let (answer, answered) = oneshot::channel();
+        // If the writer is gone, so is the answer's sender, which the caller sees.
+        self.sender.send((work, answer)).ok();
+        answered
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start(
+    connection: Connection,
+    bounds: Bounds,
+    outbox: Outbox,
+    changes: watch::Sender<Changes>,
+) -> Result<(Queue, thread::JoinHandle<()>), StoreError> {
+    let (sender, work) = mpsc::channel();
+    let mut writer = Writer::new(connection, bounds, outbox, changes)?;
+    let thread = thread::Builder::new()
+        .name("store-writer".into())
+        .spawn(move || writer.run(&work))
+        .map_err(StoreError::Thread)?;
+    Ok((Queue { sender }, thread))
+}
+
+struct Writer {
+    connection: Connection,
+    interner: Interner,
+    spans: Chunk,
+    records: Chunk,
+    chunks: i64,
+    series: i64,
+    red: Red,
+    issues: Issues,
+    outbox: Outbox,
+    retention: Retention,
+    changes: watch::Sender<Changes>,
+}
+
+impl Writer {
+    fn new(
+        connection: Connection,
+        bounds: Bounds,
+        outbox: Outbox,
+        changes: watch::Sender<Changes>,
+    ) -> Result<Self, StoreError> {
+        let mut red = Red::default();
+        red.catch_up(&connection)?;
+        let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        Ok(Self {
+            spans: Chunk::new(Kind::Spans, &connection)?,
+            records: Chunk::new(Kind::Records, &connection)?,
+            chunks: number("SELECT coalesce(max(id), 0) FROM chunk")?,
+            series: number("SELECT count(*) FROM series")?,
+            interner: Interner::default(),
+            issues: Issues::default(),
+            retention: Retention::new(bounds),
+            red,
+            outbox,
+            changes,
+            connection,
+        })
+    }
+
+    fn run(&mut self, queue: &mpsc::Receiver<(Work, Answer)>) {
+        let mut upkeep = Instant::now();
+        loop {
+            match queue.recv_timeout(UPKEEP.saturating_sub(upkeep.elapsed())) {
+                Ok(first) => self.batch(first, queue),
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+            if upkeep.elapsed() >= UPKEEP {
+                upkeep = Instant::now();
+                self.upkeep();
+            }
+        }
+        self.upkeep();
+        // The file alone is the whole database then.
+        self.connection
+            .pragma(None, "wal_checkpoint", "truncate", |_| Ok(()))
+            .ok();
+    }
+
+    /// Writes what waits in one transaction, and answers.
+    fn batch(&mut self, first: (Work, Answer), queue: &mpsc::Receiver<(Work, Answer)>) {
+        let mut bytes = first.0.bytes();
+        let mut batch = vec![first];
+        while bytes < TRANSACTION
+            && let Ok(next) = queue.try_recv()
+        {
+            bytes += next.0.bytes();
+            batch.push(next);
+        }
+        let (work, answers): (Vec<Work>, Vec<Answer>) = batch.into_iter().unzip();
+        match self.transaction(&work) {
+            Ok((stored, changed)) => {
+                // Readers are told first, so that who was answered finds what it sent.
+                self.changes.send_modify(|changes| changes.add(&changed));
+                for (answer, stored) in answers.into_iter().zip(stored) {
+                    answer.send(Ok(stored)).ok();
+                }
+            }
+            Err(error) => {
+                self.roll_back();
+                let error = Arc::new(error);
+                for answer in answers {
+                    answer.send(Err(Arc::clone(&error))).ok();
+                }
+            }
+        }
+    }
+
+    fn transaction(&mut self, work: &[Work]) -> Result<(Vec<Stored>, Changes), StoreError> {
+        let received = super::now();
+        let mut changed = Changes::default();
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut stored = Vec::with_capacity(work.len());
+        {
+            for work in work {
+                stored.push(match work {
+                    Work::Spans(parsed) => {
+                        let stored = self.write_spans(parsed, received)?;
+                        changed.spans += stored.items.unsigned_abs();
+                        stored
+                    }
+                    Work::Records(parsed) => {
+                        let stored = self.write_records(parsed, received)?;
+                        changed.records += stored.items.unsigned_abs();
+                        stored
+                    }
+                    Work::Points { request, body } => {
+                        let written = points::write(
+                            &self.connection,
+                            &mut self.interner,
+                            &mut self.series,
+                            request,
+                        )?;
+                        self.outbox.add(
+                            &self.connection,
+                            super::outbox::Kind::Metrics,
+                            written.stored,
+                            body,
+                        )?;
+                        changed.points += written.stored.unsigned_abs();
+                        Stored {
+                            items: written.stored,
+                            refused: written.refused,
+                        }
+                    }
+                    Work::Event(event) => {
+                        self.issues
+                            .event(&self.connection, &mut self.interner, event)?;
+                        self.outbox.add(
+                            &self.connection,
+                            super::outbox::Kind::Envelope,
+                            1,
+                            &event.raw,
+                        )?;
+                        Stored {
+                            items: 1,
+                            refused: 0,
+                        }
+                    }
+                    Work::Resolve { issue, resolved } => {
+                        self.issues.resolve(&self.connection, *issue, *resolved)?;
+                        changed.errors += 1;
+                        Stored::default()
+                    }
+                    Work::Forwarded(ids) => {
+                        self.outbox.remove(&self.connection, ids)?;
+                        Stored::default()
+                    }
+                });
+            }
+            self.spans.write(&self.connection, received)?;
+            self.records.write(&self.connection, received)?;
+        }
+        changed.errors += self.issues.take_changed();
+        self.connection.execute_batch("COMMIT")?;
+        Ok((stored, changed))
+    }
+
+    fn write_spans(
+        &mut self,
+        parsed: &Parsed<SpanItem>,
+        received: i64,
+    ) -> Result<Stored, StoreError> {
+        // The borrow of the connection must not include the rest of the writer.
+        let connection = &self.connection;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO span (id, chunk, position, length, trace, trace_high, span, parent, start,
+                duration, service, name, route, kind, status, http_status, resource, scope)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        )?;
+        for group in &parsed.groups {
+            let resource_body = bytes_at(&parsed.body, &group.resource);
+            let resource = self.interner.resource(connection, resource_body)?;
+            let scope = self
+                .interner
+                .scope(connection, bytes_at(&parsed.body, &group.scope))?;
+            for item in &group.items {
+                let bytes = bytes_at(&parsed.body, &item.bytes);
+                let end = item.start.saturating_add(item.duration);
+                let place = self
+                    .spans
+                    .add(bytes, &item.tokens, item.start, end, &mut self.chunks);
+                let name = self
+                    .interner
+                    .text(connection, text_at(&parsed.body, &item.name))?;
+                let route = match &item.route {
+                    Some(route) => Some(
+                        self.interner
+                            .text(connection, text_at(&parsed.body, route))?,
+                    ),
+                    None => None,
+                };
+                let (low, high) = ids(item.trace);
+                insert.execute(params![
+                    place.row,
+                    place.chunk,
+                    place.position,
+                    i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+                    low,
+                    high,
+                    item.span.cast_signed(),
+                    item.parent.map(u64::cast_signed),
+                    time(item.start),
+                    time(item.duration),
+                    resource.service,
+                    name,
+                    route,
+                    item.kind,
+                    item.status,
+                    item.http_status,
+                    resource.id,
+                    scope
+                ])?;
+                if red::is_entry(item.kind, item.parent.is_some()) {
+                    self.red.span(
+                        connection,
+                        &red::Span {
+                            row: place.row,
+                            start: item.start,
+                            duration: item.duration,
+                            service: resource.service,
+                            name,
+                            kind: item.kind,
+                            error: item.status == 2,
+                        },
+                    )?;
+                } else {
+                    self.red.seen_span(place.row);
+                }
+                if item.status == 2 || item.exception {
+                    self.issues.span(
+                        connection,
+                        &mut self.interner,
+                        place.row,
+                        bytes,
+                        resource_body,
+                    )?;
+                }
+                if self.spans.is_full() {
+                    self.spans.write(connection, received)?;
+                }
+            }
+        }
+        let items = i64::try_from(parsed.count).unwrap_or(i64::MAX);
+        self.outbox
+            .add(connection, super::outbox::Kind::Traces, items, &parsed.body)?;
+        Ok(Stored { items, refused: 0 })
+    }
+
+    fn write_records(
+        &mut self,
+        parsed: &Parsed<RecordItem>,
+        received: i64,
+    ) -> Result<Stored, StoreError> {
+        let connection = &self.connection;
+        let mut insert = connection.prepare_cached(
+            "INSERT INTO record (id, chunk, position, length, time, severity, service, stream, event,
+                trace, trace_high, span, resource, scope)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        )?;
+        let mut index = connection.prepare_cached(
+            "INSERT INTO record_text (rowid, body, attributes) VALUES (?1, ?2, ?3)",
+        )?;
+        for group in &parsed.groups {
+            let resource_body = bytes_at(&parsed.body, &group.resource);
+            let resource = self.interner.resource(connection, resource_body)?;
+            let scope = self
+                .interner
+                .scope(connection, bytes_at(&parsed.body, &group.scope))?;
+            for item in &group.items {
+                let bytes = bytes_at(&parsed.body, &item.bytes);
+                // A record that has no time at all happened when it came.
+                let happened = match item.time {
+                    0 => received.unsigned_abs(),
+                    time => time,
+                };
+                let place =
+                    self.records
+                        .add(bytes, &item.tokens, happened, happened, &mut self.chunks);
+                let mut text = |part: &Option<super::parse::Part>| match part {
+                    Some(part) => self
+                        .interner
+                        .text(connection, text_at(&parsed.body, part))
+                        .map(Some),
+                    None => Ok(None),
+                };
+                let (stream, event) = (text(&item.stream)?, text(&item.event)?);
+                let trace = item.trace.map(ids);
+                insert.execute(params![
+                    place.row,
+                    place.chunk,
+                    place.position,
+                    i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+                    time(happened),
+                    item.severity,
+                    resource.service,
+                    stream,
+                    event,
+                    trace.map(|(low, _)| low),
+                    trace.map(|(_, high)| high),
+                    item.span.map(u64::cast_signed),
+                    resource.id,
+                    scope
+                ])?;
+                index.execute(params![place.row, item.body, item.attributes])?;
+                self.red.record(
+                    place.row,
+                    happened,
+                    resource.service,
+                    (stream.unwrap_or(0), event.unwrap_or(0)),
+                    item.severity,
+                );
+                if item.severity >= 17 {
+                    self.issues.record(
+                        connection,
+                        &mut self.interner,
+                        place.row,
+                        bytes,
+                        resource_body,
+                    )?;
+                }
+                if self.records.is_full() {
+                    self.records.write(connection, received)?;
+                }
+            }
+        }
+        let items = i64::try_from(parsed.count).unwrap_or(i64::MAX);
+        self.outbox
+            .add(connection, super::outbox::Kind::Logs, items, &parsed.body)?;
+        Ok(Stored { items, refused: 0 })
+    }
+
+    /// Makes memory agree with the database again.
+    fn roll_back(&mut self) {
+        self.connection.execute_batch("ROLLBACK").ok();
+        self.interner.clear();
+        self.spans.discard();
+        self.records.discard();
+        self.issues.take_changed();
+        self.outbox.roll_back();
+        if let Err(error) = self.red.catch_up(&self.connection) {
+            tracing::warn!(%error, "cannot count again what is stored");
+        }
+    }
+
+    fn upkeep(&mut self) {
+        let counted = (|| {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            self.red.write(&self.connection)?;
+            self.outbox.upkeep(&self.connection)?;
+            let deleted = self.retention.run(&self.connection)?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok::<_, StoreError>(deleted)
+        })();
+        match counted {
+            Ok(deleted) => {
+                if deleted > 0 {
+                    self.changes
+                        .send_modify(|changes| changes.deleted += deleted);
+                }
+            }
+            Err(error) => {
+                self.roll_back();
+                tracing::warn!(%error, "cannot write counts or delete what is old");
+            }
+        }
+        if self.log_bytes() > LONGEST_LOG {
+            self.connection
+                .pragma(None, "wal_checkpoint", "restart", |_| Ok(()))
+                .ok();
+        }
+    }
+
+    fn log_bytes(&self) -> u64 {
+        self.connection
+            .path()
+            .and_then(|path| std::fs::metadata(format!("{path}-wal")).ok())
+            .map_or(0, |log| log.len())
+    }
+}
