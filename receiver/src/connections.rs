@@ -61,8 +61,10 @@ impl Port {
         loop {
             while served.try_join_next().is_some() {}
             let accepted = async {
+                let accepted = self.listener.accept().await;
+                // Not before, or a port without connections would keep a place from another.
                 let permit = Arc::clone(&self.connections).acquire_owned().await.ok();
-                (self.listener.accept().await, permit)
+                (accepted, permit)
             };
             let (accepted, permit) = tokio::select! {
                 accepted = accepted => accepted,
