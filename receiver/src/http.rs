@@ -1,169 +1,155 @@
-//! OTLP over HTTP with protobuf bodies.
+//! OTLP over HTTP, with protobuf or JSON bodies.
 //!
 //! <https://opentelemetry.io/docs/specs/otlp/#otlphttp>
 
-use std::sync::Arc;
-
 use axum::{
-    Extension, Router,
-    body::Bytes,
-    extract::{DefaultBodyLimit, Request, State, rejection::BytesRejection},
-    middleware::{self, Next},
+    Router,
+    extract::{Request, State},
     response::{IntoResponse, Response},
     routing::post,
 };
+use bytes::Bytes;
 use http::{
-    HeaderMap, StatusCode,
+    HeaderMap, HeaderName, StatusCode,
     header::{CONTENT_ENCODING, CONTENT_TYPE},
 };
-use opentelemetry_proto::tonic::collector::{
-    logs::v1::{ExportLogsServiceRequest, ExportLogsServiceResponse},
-    metrics::v1::{ExportMetricsServiceRequest, ExportMetricsServiceResponse},
-    trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
-};
 use prost::Message;
-use tower_http::decompression::RequestDecompressionLayer;
 
 use crate::{
-    MAX_REQUEST_BYTES,
-    request::{ExportRequest, Payload, Transport},
-    sink::{Rejection, Sink},
+    body::Compression,
+    exchange::{Exchange, response},
+    json,
+    refusal::Refusal,
+    request::{RawRequest, RequestInfo, Signal, Transport},
+    sink::Accepted,
 };
 
-const PROTOBUF: &str = "application/x-protobuf";
-
 /// `POST /v1/traces`, `/v1/metrics` and `/v1/logs`.
-pub(crate) fn router(sink: Arc<dyn Sink>) -> Router {
-    Router::new()
-        .route(
-            "/v1/traces",
-            post(export::<ExportTraceServiceRequest, ExportTraceServiceResponse>),
-        )
-        .route(
-            "/v1/metrics",
-            post(export::<ExportMetricsServiceRequest, ExportMetricsServiceResponse>),
-        )
-        .route(
-            "/v1/logs",
-            post(export::<ExportLogsServiceRequest, ExportLogsServiceResponse>),
-        )
-        .with_state(sink)
-        // Read where the handler takes the body, so it counts decompressed bytes as well.
-        .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
-        // Encodings that it does not know stay on the request, for `export` to refuse in
-        // OTLP's own form.
-        .layer(RequestDecompressionLayer::new().pass_through_unaccepted(true))
-        .layer(middleware::from_fn(keep_headers))
+pub(crate) fn router(exchange: Exchange) -> Router {
+    let mut router = Router::new();
+    for signal in [Signal::Traces, Signal::Metrics, Signal::Logs] {
+        let take = move |State(exchange): State<Exchange>, request: Request| {
+            answer(exchange, signal, request)
+        };
+        router = router.route(&format!("/v1/{signal}"), post(take));
+    }
+    router.with_state(exchange)
 }
 
-/// The headers before decompression takes `content-encoding` away.
-#[derive(Clone)]
-struct SentHeaders(HeaderMap);
-
-async fn keep_headers(mut request: Request, next: Next) -> Response {
-    let headers = SentHeaders(request.headers().clone());
-    request.extensions_mut().insert(headers);
-    next.run(request).await
+/// How a request's message is written, and so its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Protobuf,
+    Json,
 }
 
-async fn export<M, R>(
-    State(sink): State<Arc<dyn Sink>>,
-    Extension(SentHeaders(sent)): Extension<SentHeaders>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, Refusal>
-where
-    M: Message + Default + Into<Payload>,
-    R: Message + Default,
-{
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+impl Encoding {
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Protobuf => "application/x-protobuf",
+            Self::Json => "application/json",
+        }
+    }
+
+    fn of(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let sent = text(headers, &CONTENT_TYPE);
+        let media_type = sent.split(';').next().unwrap_or_default().trim();
+        [Self::Protobuf, Self::Json]
+            .into_iter()
+            .find(|encoding| media_type.eq_ignore_ascii_case(encoding.media_type()))
+            .ok_or_else(|| {
+                Refusal::Unsupported(format!(
+                    "content-type is {media_type:?}, expected {} or {}",
+                    Self::Protobuf.media_type(),
+                    Self::Json.media_type()
+                ))
+            })
+    }
+}
+
+async fn answer(exchange: Exchange, signal: Signal, request: Request) -> Response {
+    let encoding = match Encoding::of(request.headers()) {
+        Ok(encoding) => encoding,
+        Err(refusal) => return refusal.into_http(Encoding::Protobuf),
     };
-    let media_type = text(CONTENT_TYPE)
-        .split(';')
-        .next()
+    match export(&exchange, signal, encoding, request).await {
+        Ok(accepted) => success(signal, encoding, &accepted),
+        Err(refusal) => refusal.into_http(encoding),
+    }
+}
+
+async fn export(
+    exchange: &Exchange,
+    signal: Signal,
+    encoding: Encoding,
+    request: Request,
+) -> Result<Accepted, Refusal> {
+    let (parts, body) = request.into_parts();
+    let compression = Compression::named(text(&parts.headers, &CONTENT_ENCODING))?;
+    let (body, mut lease) = exchange.intake.read(body, 0).await?;
+    let body = exchange.intake.decompress(compression, body, &mut lease)?;
+    let (transport, body) = match encoding {
+        Encoding::Protobuf => (Transport::HttpProtobuf, body),
+        Encoding::Json => {
+            let message = from_json(exchange, signal, &body).await?;
+            // Numbers in an array may be longer in protobuf.
+            exchange.intake.admit(message.len(), &mut lease)?;
+            (Transport::HttpJson, message)
+        }
+    };
+    let request = RawRequest {
+        info: RequestInfo {
+            transport,
+            signal,
+            headers: parts.headers,
+        },
+        body,
+    };
+    exchange.hand_over(request, lease).await
+}
+
+async fn from_json(exchange: &Exchange, signal: Signal, body: &[u8]) -> Result<Bytes, Refusal> {
+    // Never closed, and no permit would only mean no bound.
+    let _permit = exchange.transcodings.acquire().await;
+    json::to_protobuf(signal, body)
+        .map(Bytes::from)
+        .map_err(|error| Refusal::invalid(format!("body is not the expected JSON: {error}")))
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
-        .trim();
-    if !media_type.eq_ignore_ascii_case(PROTOBUF) {
-        return Err(Refusal::unsupported(format!(
-            "content-type is {media_type:?}, expected {PROTOBUF}"
-        )));
+}
+
+fn success(signal: Signal, encoding: Encoding, accepted: &Accepted) -> Response {
+    let body = match encoding {
+        Encoding::Protobuf => response(accepted).encode_to_vec(),
+        Encoding::Json => json_success(signal, accepted),
+    };
+    (
+        StatusCode::OK,
+        [(CONTENT_TYPE, encoding.media_type())],
+        body,
+    )
+        .into_response()
+}
+
+fn json_success(signal: Signal, accepted: &Accepted) -> Vec<u8> {
+    if *accepted == Accepted::default() {
+        return b"{}".to_vec();
     }
-    let encoding = text(CONTENT_ENCODING);
-    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
-        return Err(Refusal::unsupported(format!(
-            "content-encoding is {encoding:?}, expected gzip, zstd or identity"
-        )));
-    }
-    let body = body.map_err(|rejection| Refusal {
-        status: rejection.status(),
-        message: rejection.body_text(),
-    })?;
-    let message = M::decode(body).map_err(|error| Refusal {
-        status: StatusCode::BAD_REQUEST,
-        message: format!("body is not the expected protobuf message: {error}"),
-    })?;
-    sink.receive(ExportRequest::new(Transport::HttpProtobuf, sent, message))?;
-    Ok(protobuf(StatusCode::OK, &R::default()))
-}
-
-fn protobuf(status: StatusCode, message: &impl Message) -> Response {
-    (status, [(CONTENT_TYPE, PROTOBUF)], message.encode_to_vec()).into_response()
-}
-
-/// An answer other than 200: OTLP asks for a `google.rpc.Status` as its body.
-struct Refusal {
-    status: StatusCode,
-    message: String,
-}
-
-impl Refusal {
-    fn unsupported(message: String) -> Self {
-        Self {
-            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            message,
-        }
-    }
-}
-
-impl From<Rejection> for Refusal {
-    fn from(rejection: Rejection) -> Self {
-        let status = match rejection {
-            Rejection::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-            Rejection::Invalid(_) => StatusCode::BAD_REQUEST,
-        };
-        Self {
-            status,
-            message: rejection.to_string(),
-        }
-    }
-}
-
-/// `google.rpc.Status` without its details.
-#[derive(Clone, PartialEq, Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-}
-
-impl IntoResponse for Refusal {
-    fn into_response(self) -> Response {
-        let code = match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => tonic::Code::Unavailable,
-            StatusCode::PAYLOAD_TOO_LARGE => tonic::Code::ResourceExhausted,
-            _ => tonic::Code::InvalidArgument,
-        };
-        protobuf(
-            self.status,
-            &RpcStatus {
-                code: code.into(),
-                message: self.message,
-            },
-        )
-    }
+    let rejected = match signal {
+        Signal::Traces => "rejectedSpans",
+        Signal::Metrics => "rejectedDataPoints",
+        Signal::Logs => "rejectedLogRecords",
+    };
+    let mut partial = serde_json::Map::new();
+    // A string, as the JSON of protobuf writes every 64-bit integer.
+    partial.insert(rejected.to_owned(), accepted.rejected.to_string().into());
+    partial.insert("errorMessage".to_owned(), accepted.message.clone().into());
+    serde_json::json!({ "partialSuccess": partial })
+        .to_string()
+        .into_bytes()
 }

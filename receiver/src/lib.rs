@@ -1,9 +1,10 @@
-//! An OTLP receiver to embed: gRPC and HTTP/protobuf in, decoded requests out.
+//! An OTLP receiver to embed: gRPC and HTTP in, requests out, decoded or as bytes.
 //!
 //! A test that wants to know what a service really sends, and a viewer that shows it
 //! on a laptop, need the same thing: a server that speaks OTLP as a collector does and
-//! hands over what it decoded. [`Receiver`] keeps everything in memory and lets the
-//! caller wait for a condition; [`Server`] hands each request to a [`Sink`] of yours.
+//! hands over what it got. [`Receiver`] keeps everything in memory and lets the caller
+//! wait for a condition; [`Server`] hands each request to a [`Sink`] of yours, decoded, or
+//! to a [`RawSink`], as the bytes of its message and with the client waiting for its word.
 //!
 //! ```
 //! use std::time::Duration;
@@ -42,27 +43,51 @@
 //! Plain `#[test]` functions start a receiver in the same way and wait with
 //! [`Receiver::blocking_wait_until`].
 //!
+//! [`Server::start_raw_on`] runs on the caller's runtime instead.
+//!
+//! # What is spoken
+//! OTLP/gRPC, and OTLP/HTTP with `application/x-protobuf` or `application/json`, each plain,
+//! with gzip or with zstd. JSON reaches a sink as protobuf. It is read leniently: enums by
+//! number or name, integers as numbers or strings, `null` as absence; unknown fields are
+//! ignored. Refusals are a `google.rpc.Status` in the encoding of the request.
+//!
 //! # Limits
-//! A request may be [`MAX_REQUEST_BYTES`] long, compressed and decompressed. gzip and zstd
-//! are accepted. HTTP takes `application/x-protobuf` only; JSON is answered with 415.
+//! A request may be [`MAX_REQUEST_BYTES`] long, compressed and decompressed, and all that
+//! are under way together 64 MiB: what exceeds the first is refused for good (413,
+//! `RESOURCE_EXHAUSTED`), what exceeds the second for a second (503 with `Retry-After`,
+//! `UNAVAILABLE` with `RetryInfo`). Connections, streams, headers and the time for headers
+//! and bodies are bounded too. All of it is in [`Limits`].
+//!
+//! # Who is answered
+//! Only requests whose `Host` is this machine, and no web page but those that are allowed:
+//! see [`guard`].
 
+mod body;
+mod connections;
 mod contents;
+mod exchange;
 mod grpc;
+pub mod guard;
 mod http;
+mod json;
+mod options;
 mod received;
 mod receiver;
+mod refusal;
 mod request;
 mod server;
 mod sink;
 mod store;
 
 pub use contents::{Contents, latest_metrics};
+pub use guard::Access;
 pub use opentelemetry_proto::tonic as proto;
+pub use options::{Limits, Options};
 pub use received::{Attributes, Point, Received};
 pub use receiver::Receiver;
-pub use request::{ExportRequest, Payload, RequestInfo, Signal, Transport};
+pub use request::{ExportRequest, Payload, RawRequest, RequestInfo, Signal, Transport};
 pub use server::{Addresses, Server, StartError};
-pub use sink::{Rejection, Sink};
+pub use sink::{Accepted, BoxFuture, RawSink, Rejection, Sink};
 pub use store::{Store, WaitTimeout};
 
 /// The longest request that is accepted, in bytes, on the wire and decompressed: 16 MiB.

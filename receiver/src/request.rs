@@ -1,18 +1,21 @@
-//! One export request as it came off the wire, decoded.
+//! One export request as it came off the wire: as bytes, and decoded.
 
 use std::fmt;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use opentelemetry_proto::tonic::collector::{
     logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
     trace::v1::ExportTraceServiceRequest,
 };
+use prost::{DecodeError, Message};
 
 /// Which of OTLP's transports a request came by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
     Grpc,
     HttpProtobuf,
+    HttpJson,
 }
 
 /// Which signal a request carries.
@@ -59,17 +62,6 @@ pub enum Payload {
     Logs(ExportLogsServiceRequest),
 }
 
-impl Payload {
-    #[must_use]
-    pub fn signal(&self) -> Signal {
-        match self {
-            Self::Traces(_) => Signal::Traces,
-            Self::Metrics(_) => Signal::Metrics,
-            Self::Logs(_) => Signal::Logs,
-        }
-    }
-}
-
 impl From<ExportTraceServiceRequest> for Payload {
     fn from(request: ExportTraceServiceRequest) -> Self {
         Self::Traces(request)
@@ -95,18 +87,30 @@ pub struct ExportRequest {
     pub payload: Payload,
 }
 
-impl ExportRequest {
-    pub(crate) fn new(
-        transport: Transport,
-        headers: HeaderMap,
-        payload: impl Into<Payload>,
-    ) -> Self {
-        let payload = payload.into();
-        let info = RequestInfo {
-            transport,
-            signal: payload.signal(),
-            headers,
+/// A whole request whose message nobody has looked at yet.
+#[derive(Clone, Debug)]
+pub struct RawRequest {
+    pub info: RequestInfo,
+    /// The `Export…ServiceRequest` of the signal, decompressed, in protobuf whatever the
+    /// transport. It may be anything: whether it is a message is for the sink to find out.
+    pub body: Bytes,
+}
+
+impl RawRequest {
+    /// Decodes the message. Takes up to forty times the memory of the body if that is made
+    /// of tiny attributes.
+    ///
+    /// # Errors
+    /// If the body is not the message of its signal.
+    pub fn decode(self) -> Result<ExportRequest, DecodeError> {
+        let payload = match self.info.signal {
+            Signal::Traces => ExportTraceServiceRequest::decode(self.body)?.into(),
+            Signal::Metrics => ExportMetricsServiceRequest::decode(self.body)?.into(),
+            Signal::Logs => ExportLogsServiceRequest::decode(self.body)?.into(),
         };
-        Self { info, payload }
+        Ok(ExportRequest {
+            info: self.info,
+            payload,
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! The two listeners and the thread that they run on.
+//! The two listeners and the runtime that they run on.
 
 use std::{
     io,
@@ -9,13 +9,20 @@ use std::{
 
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    sync::watch,
+    sync::{Semaphore, watch},
     task::JoinHandle,
     time::timeout,
 };
-use tokio_stream::wrappers::TcpListenerStream;
 
-use crate::{grpc, http, sink::Sink};
+use crate::{
+    connections::Port,
+    exchange::Exchange,
+    grpc,
+    guard::GuardLayer,
+    http,
+    options::Options,
+    sink::{Decoding, RawSink, Sink},
+};
 
 /// How long requests that are under way get when the server stops.
 const GRACE: Duration = Duration::from_secs(2);
@@ -63,59 +70,89 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
-/// An OTLP server that hands each request to a [`Sink`]. Dropping it stops it at once;
-/// [`shutdown`](Self::shutdown) lets requests that are under way finish first.
+/// An OTLP server that hands each request to a [`Sink`] or a [`RawSink`]. Dropping it stops
+/// it at once; [`shutdown`](Self::shutdown) lets requests that are under way finish first.
 #[derive(Debug)]
 pub struct Server {
     addresses: Addresses,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
     handle: Handle,
-    /// Taken only by `drop`.
+    /// If the server has one of its own. Taken only by `drop`.
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    /// Listens and serves. Blocks no longer than it takes to bind two sockets, so it may be
-    /// called from async code.
+    /// Listens and serves, with the default [`Options`]. Blocks no longer than it takes to
+    /// bind two sockets, so it may be called from async code.
     ///
     /// # Errors
     /// If an address cannot be listened on, or the thread cannot be started.
     pub fn start(addresses: Addresses, sink: impl Sink) -> Result<Self, StartError> {
-        let sink: Arc<dyn Sink> = Arc::new(sink);
+        Self::start_raw(addresses, Decoding(sink), Options::default())
+    }
+
+    /// [`start`](Self::start) for a sink of bytes, with options.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on, or the thread cannot be started.
+    pub fn start_raw(
+        addresses: Addresses,
+        sink: impl RawSink,
+        options: Options,
+    ) -> Result<Self, StartError> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("otlp-receiver")
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let entered = runtime.enter();
+        let mut server = Self::start_raw_on(runtime.handle(), addresses, sink, options)?;
+        server.runtime = Some(runtime);
+        Ok(server)
+    }
+
+    /// [`start_raw`](Self::start_raw) without a thread of its own: on the caller's runtime,
+    /// whose I/O and time have to be enabled.
+    ///
+    /// # Errors
+    /// If an address cannot be listened on.
+    pub fn start_raw_on(
+        handle: &Handle,
+        addresses: Addresses,
+        sink: impl RawSink,
+        options: Options,
+    ) -> Result<Self, StartError> {
+        let entered = handle.enter();
         let grpc = listen("gRPC", addresses.grpc)?;
         let http = listen("HTTP", addresses.http)?;
+        drop(entered);
         let bound = Addresses {
             grpc: grpc.1,
             http: http.1,
         };
 
+        let Options { limits, access } = options;
+        let exchange = Exchange::new(Arc::new(sink), limits.clone());
+        let guard = GuardLayer::new(access, &[bound.grpc, bound.http]);
+        let connections = Arc::new(Semaphore::new(
+            limits.connections.min(Semaphore::MAX_PERMITS),
+        ));
         let stop = watch::Sender::new(false);
-        let serve_grpc = tonic::transport::Server::builder()
-            .add_routes(grpc::routes(&sink))
-            .serve_with_incoming_shutdown(TcpListenerStream::new(grpc.0), stopped(&stop));
-        let serve_http =
-            axum::serve(http.0, http::router(sink)).with_graceful_shutdown(stopped(&stop));
-        // Neither ends before `stop` unless its listener breaks, and then clients see
-        // refused connections, which is what they are to see.
-        let tasks = vec![
-            runtime.spawn(async { serve_grpc.await.unwrap_or_default() }),
-            runtime.spawn(async { serve_http.await.unwrap_or_default() }),
-        ];
-        drop(entered);
+        let tasks = [
+            (grpc.0, grpc::router(exchange.clone())),
+            (http.0, http::router(exchange)),
+        ]
+        .map(|(listener, router)| {
+            let port = Port::new(listener, router, &guard, &limits, &connections);
+            handle.spawn(port.serve(stop.subscribe()))
+        });
         Ok(Self {
             addresses: bound,
             stop,
-            tasks,
-            handle: runtime.handle().clone(),
-            runtime: Some(runtime),
+            tasks: tasks.into(),
+            handle: handle.clone(),
+            runtime: None,
         })
     }
 
@@ -156,6 +193,9 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
         // A runtime that is dropped inside async code panics, unless it is told not to wait.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -178,12 +218,4 @@ fn listen(
         address,
         source,
     })
-}
-
-fn stopped(stop: &watch::Sender<bool>) -> impl Future<Output = ()> + use<> {
-    let mut stop = stop.subscribe();
-    async move {
-        // An error means that the server was dropped: stop as well.
-        stop.wait_for(|stopped| *stopped).await.ok();
-    }
 }

@@ -191,7 +191,7 @@ async fn a_sink_chooses_the_status_that_the_client_gets() {
         Addresses::default(),
         |request: throughline_receiver::ExportRequest| {
             Err(match request.info.header("x-kind") {
-                Some("later") => Rejection::Unavailable("try again".into()),
+                Some("later") => Rejection::unavailable("try again"),
                 _ => Rejection::Invalid("give it up".into()),
             })
         },

@@ -94,7 +94,9 @@ impl Answer {
 
 fn accepted(transport: Transport, message: &[u8]) -> Reply {
     let (kind, message, trailers) = match transport {
-        Transport::HttpProtobuf => ("application/x-protobuf", message.to_vec(), None),
+        Transport::HttpProtobuf | Transport::HttpJson => {
+            ("application/x-protobuf", message.to_vec(), None)
+        }
         Transport::Grpc => {
             let mut framed = vec![0];
             framed.extend((message.len() as u32).to_be_bytes());

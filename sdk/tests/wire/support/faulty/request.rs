@@ -34,7 +34,7 @@ impl Arrival {
     pub fn encoding(&self) -> Option<&str> {
         let name = match self.transport {
             Transport::Grpc => "grpc-encoding",
-            Transport::HttpProtobuf => "content-encoding",
+            Transport::HttpProtobuf | Transport::HttpJson => "content-encoding",
         };
         self.headers.get(name)?.to_str().ok()
     }
@@ -71,7 +71,7 @@ pub(super) fn read(
         items: Vec::new(),
     };
     let (compressed, payload) = match arrival.transport {
-        Transport::HttpProtobuf => (arrival.encoding().is_some(), body),
+        Transport::HttpProtobuf | Transport::HttpJson => (arrival.encoding().is_some(), body),
         Transport::Grpc => {
             let (prefix, payload) = body.split_at_checked(PREFIX).ok_or("no prefix")?;
             let length = u32::from_be_bytes(prefix[1..].try_into().unwrap());
