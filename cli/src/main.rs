@@ -7,6 +7,12 @@ use owo_colors::OwoColorize;
 
 mod demo;
 mod render;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the page and the store use it once they are here"
+)]
+mod sentry;
 
 /// See what a service tells about itself, on this machine, with nothing else installed.
 #[derive(Debug, Parser)]
