@@ -6,6 +6,12 @@ use clap::{Parser, Subcommand};
 use owo_colors::OwoColorize;
 
 mod demo;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the page and the store use it once they are here"
+)]
+mod issue;
 mod render;
 #[allow(
     dead_code,
