@@ -6,9 +6,21 @@ use clap::{Parser, Subcommand};
 use owo_colors::OwoColorize;
 
 mod demo;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the page and the store use it once they are here"
+)]
+mod issue;
 mod render;
 mod store;
 mod wire;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the page and the store use it once they are here"
+)]
+mod sentry;
 
 /// See what a service tells about itself, on this machine, with nothing else installed.
 #[derive(Debug, Parser)]
