@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use owo_colors::OwoColorize;
 
 mod demo;
+mod dev;
 #[allow(
     dead_code,
     unused_imports,
@@ -13,14 +14,15 @@ mod demo;
 )]
 mod issue;
 mod render;
-mod store;
-mod wire;
 #[allow(
     dead_code,
     unused_imports,
     reason = "the page and the store use it once they are here"
 )]
 mod sentry;
+mod store;
+mod views;
+mod wire;
 
 /// See what a service tells about itself, on this machine, with nothing else installed.
 #[derive(Debug, Parser)]
@@ -34,12 +36,15 @@ struct Cli {
 enum Command {
     /// Run the quickstart service under a short load and print the traces, logs and metrics that arrive
     Demo(demo::Options),
+    /// Take OTLP and Sentry's envelopes on this machine, and show them in one page
+    Dev(Box<dev::Options>),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {
         Command::Demo(options) => demo::run(&options),
+        Command::Dev(options) => dev::run(&options),
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("{} {error:#}", "error:".red().bold());

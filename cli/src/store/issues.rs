@@ -4,10 +4,15 @@ use bytes::Bytes;
 use rusqlite::Connection;
 
 use super::{StoreError, intern::Interner};
+use crate::sentry::Event;
 
 #[derive(Debug)]
-pub(crate) struct SentryEvent {
+pub(crate) struct SentryEnvelope {
+    pub(crate) events: Vec<Event>,
+    /// As it came, to be passed on.
     pub(crate) raw: Bytes,
+    /// Nanoseconds since 1970.
+    pub(crate) received: u64,
 }
 
 #[derive(Debug, Default)]
@@ -20,7 +25,8 @@ impl Issues {
         &mut self,
         _: &Connection,
         _: &mut Interner,
-        _: &SentryEvent,
+        _: &Event,
+        _: u64,
     ) -> Result<(), StoreError> {
         Ok(())
     }

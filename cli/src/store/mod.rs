@@ -31,17 +31,20 @@ use prost::Message;
 use tokio::sync::watch;
 
 pub(crate) use durations::Durations;
-pub(crate) use issues::SentryEvent;
+pub(crate) use issues::SentryEnvelope;
 pub(crate) use outbox::{Kind as OutboxKind, Outbox, Waiting};
 pub(crate) use reader::*;
 pub(crate) use red::{SLICE_SECONDS, level, slice};
 pub(crate) use writer::Stored;
 
-use crate::wire::Malformed;
+use crate::wire::{self, Malformed};
 use writer::{Queue, Work};
 
 /// How often what was committed is folded into the database.
 const CHECKPOINT: Duration = Duration::from_millis(500);
+
+/// A request of metrics may decode to so many objects, which is about 100 MB.
+const OBJECTS: usize = 1_000_000;
 
 /// Why something could not be stored or read.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +65,8 @@ pub(crate) enum StoreError {
     Ended,
     #[error(transparent)]
     Malformed(#[from] Malformed),
+    #[error("a request of {0} values and more is too much: send fewer metrics at once")]
+    TooMany(usize),
     #[error("the metrics cannot be decoded: {0}")]
     Metrics(#[from] prost::DecodeError),
 }
@@ -98,11 +103,12 @@ impl Changes {
 #[derive(Debug)]
 pub(crate) struct Store {
     path: PathBuf,
-    queue: Queue,
+    /// Taken only by `drop`, as its end is the writer's.
+    queue: Option<Queue>,
     changes: watch::Receiver<Changes>,
     threads: Vec<JoinHandle<()>>,
-    /// Ends the thread of the checkpoints.
-    stop: mpsc::Sender<()>,
+    /// Ends the thread of the checkpoints; taken only by `drop`.
+    stop: Option<mpsc::Sender<()>>,
 }
 
 /// What was stored of a request, and what was refused of it.
@@ -133,10 +139,10 @@ impl Store {
             .map_err(StoreError::Thread)?;
         Ok(Self {
             path: path.to_owned(),
-            queue,
+            queue: Some(queue),
             changes,
-            threads: vec![writer, checkpointer],
-            stop,
+            threads: vec![checkpointer, writer],
+            stop: Some(stop),
         })
     }
 
@@ -166,6 +172,9 @@ impl Store {
 
     /// Stores an `ExportMetricsServiceRequest`, and returns when it is committed.
     pub(crate) async fn points(&self, body: &Bytes) -> Result<Taken, Arc<StoreError>> {
+        if wire::objects(body).map_err(StoreError::from)? > OBJECTS {
+            return Err(Arc::new(StoreError::TooMany(OBJECTS)));
+        }
         let request =
             ExportMetricsServiceRequest::decode(body.clone()).map_err(StoreError::from)?;
         let work = Work::Points {
@@ -179,9 +188,9 @@ impl Store {
         .await
     }
 
-    /// Stores an error that came as Sentry's event.
-    pub(crate) async fn event(&self, event: SentryEvent) -> Result<(), Arc<StoreError>> {
-        self.write(Work::Event(Box::new(event)), Default::default())
+    /// Stores the errors of an envelope.
+    pub(crate) async fn envelope(&self, envelope: SentryEnvelope) -> Result<(), Arc<StoreError>> {
+        self.write(Work::Envelope(Box::new(envelope)), Default::default())
             .await
             .map(drop)
     }
@@ -205,29 +214,26 @@ impl Store {
         work: Work,
         (refused, reason): (i64, &'static str),
     ) -> Result<Taken, Arc<StoreError>> {
-        let stored = self
-            .queue
-            .send(work)
-            .await
-            .unwrap_or_else(|_| Err(Arc::new(StoreError::Ended)))?;
+        let answer = self.queue.as_ref().map(|queue| queue.send(work));
+        let stored = match answer {
+            Some(answer) => answer.await.ok(),
+            None => None,
+        }
+        .unwrap_or_else(|| Err(Arc::new(StoreError::Ended)))?;
         Ok(Taken {
             items: stored.items,
             refused: refused + stored.refused,
             reason,
         })
     }
+}
 
-    /// Writes what is left and closes the database.
-    pub(crate) fn close(self) {
-        let Self {
-            queue,
-            threads,
-            stop,
-            ..
-        } = self;
-        drop(queue);
-        drop(stop);
-        for thread in threads {
+impl Drop for Store {
+    /// Writes what is left and closes the database, so that its file alone is all of it.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        drop(self.queue.take());
+        for thread in self.threads.drain(..) {
             thread.join().ok();
         }
     }

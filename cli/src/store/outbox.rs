@@ -45,8 +45,8 @@ pub(crate) struct Waiting {
 /// Which kinds are passed on.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbox {
-    pub(crate) otlp: bool,
-    pub(crate) envelopes: bool,
+    otlp: bool,
+    envelopes: bool,
     /// Items that were given up as too much waited.
     pub(crate) dropped: Arc<AtomicU64>,
     bytes: i64,
@@ -54,6 +54,15 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
+    /// Passes on OTLP, envelopes, both, or nothing.
+    pub(crate) fn new(otlp: bool, envelopes: bool) -> Self {
+        Self {
+            otlp,
+            envelopes,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn add(
         &mut self,
         connection: &Connection,

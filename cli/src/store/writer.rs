@@ -47,7 +47,7 @@ pub(super) enum Work {
             Box<opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest>,
         body: bytes::Bytes,
     },
-    Event(Box<super::issues::SentryEvent>),
+    Envelope(Box<super::issues::SentryEnvelope>),
     /// Marks an issue as resolved, or as open again.
     Resolve {
         issue: i64,
@@ -63,7 +63,7 @@ impl Work {
             Self::Spans(parsed) => parsed.body.len(),
             Self::Records(parsed) => parsed.body.len(),
             Self::Points { body, .. } => body.len(),
-            Self::Event(event) => event.raw.len(),
+            Self::Envelope(envelope) => envelope.raw.len(),
             Self::Resolve { .. } | Self::Forwarded(_) => 0,
         }
     }
@@ -236,19 +236,23 @@ impl Writer {
                             refused: written.refused,
                         }
                     }
-                    Work::Event(event) => {
-                        self.issues
-                            .event(&self.connection, &mut self.interner, event)?;
+                    Work::Envelope(envelope) => {
+                        for event in &envelope.events {
+                            self.issues.event(
+                                &self.connection,
+                                &mut self.interner,
+                                event,
+                                envelope.received,
+                            )?;
+                        }
+                        let items = i64::try_from(envelope.events.len()).unwrap_or(i64::MAX);
                         self.outbox.add(
                             &self.connection,
                             super::outbox::Kind::Envelope,
-                            1,
-                            &event.raw,
+                            items,
+                            &envelope.raw,
                         )?;
-                        Stored {
-                            items: 1,
-                            refused: 0,
-                        }
+                        Stored { items, refused: 0 }
                     }
                     Work::Resolve { issue, resolved } => {
                         self.issues.resolve(&self.connection, *issue, *resolved)?;

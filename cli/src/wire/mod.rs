@@ -7,11 +7,13 @@
 //! <https://protobuf.dev/programming-guides/encoding/>
 
 mod export;
+mod metrics;
 mod record;
 mod span;
 mod value;
 
 pub(crate) use export::{Group, groups};
+pub(crate) use metrics::objects;
 pub(crate) use record::RecordView;
 pub(crate) use span::SpanView;
 pub(crate) use value::{AttributeView, ValueView, attributes, attributes_of, leaves};

@@ -1,0 +1,31 @@
+//! What each page asks of the store, and which part of it it shows.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use axum::{Router, routing::get};
+
+use crate::{
+    dev::{Counts, ForwardStatus, Running},
+    store::{Bounds, Readers, Store},
+};
+
+/// What every view may ask.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) store: Arc<Store>,
+    pub(crate) readers: Readers,
+    pub(crate) counts: Counts,
+    pub(crate) running: Running,
+    pub(crate) bounds: Bounds,
+    /// Of what is passed on, if anything is.
+    pub(crate) forward: Option<ForwardStatus>,
+    /// Items that were to be passed on and given up, as too much waited.
+    pub(crate) outbox_dropped: Arc<AtomicU64>,
+}
+
+/// All pages.
+pub(crate) fn router(app: App) -> Router {
+    Router::new()
+        .route("/readyz", get(async || "ready\n"))
+        .with_state(app)
+}
