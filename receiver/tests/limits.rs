@@ -192,6 +192,8 @@ async fn is_closed(stream: TcpStream, trickle: &'static [u8]) -> bool {
                 break;
             }
         }
+        // Its end would be the client's own goodbye.
+        writing
     });
     let mut rest = Vec::new();
     let end = timeout(DEADLINE, reading.read_to_end(&mut rest)).await;
