@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use owo_colors::OwoColorize;
 
 mod demo;
+mod page;
 mod render;
 
 /// See what a service tells about itself, on this machine, with nothing else installed.
