@@ -19,12 +19,15 @@
 #![allow(dead_code, unused_imports, reason = "the views that use it come next")]
 
 mod assets;
+mod format;
 mod go;
 mod headers;
 mod live;
+mod markup;
 mod query;
 mod request;
 mod shell;
+mod value;
 
 pub(crate) use go::{Find, destination};
 pub(crate) use live::{Counters, live};
