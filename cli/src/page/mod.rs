@@ -19,6 +19,7 @@
 #![allow(dead_code, unused_imports, reason = "the views that use it come next")]
 
 mod assets;
+mod chart;
 mod format;
 mod go;
 mod headers;
