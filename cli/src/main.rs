@@ -13,6 +13,7 @@ mod dev;
     reason = "the page and the store use it once they are here"
 )]
 mod issue;
+mod page;
 mod render;
 #[allow(
     dead_code,

@@ -79,13 +79,17 @@ pub(crate) struct Bounds {
     pub(crate) age: Duration,
 }
 
-/// What was stored since the program began, for whoever shows it live.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What was stored since the program began, for whoever shows it live. Totals, so that a page
+/// that missed a change is right again with the next one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub(crate) struct Changes {
     pub(crate) spans: u64,
     pub(crate) records: u64,
+    /// Data points of metrics.
     pub(crate) points: u64,
+    /// Occurrences of errors, from whichever side they came.
     pub(crate) errors: u64,
+    /// Spans and records that were deleted, as they were too old or too much.
     pub(crate) deleted: u64,
 }
 

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use axum::{Router, routing::get};
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
 
 use crate::{
     dev::{Counts, ForwardStatus, Running},
+    page::{self, PageRequest, View},
     store::{Bounds, Readers, Store},
 };
 
@@ -25,7 +26,21 @@ pub(crate) struct App {
 
 /// All pages.
 pub(crate) fn router(app: App) -> Router {
-    Router::new()
+    let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
-        .with_state(app)
+        .route("/live", get(live))
+        .fallback(async |request: PageRequest| {
+            page::not_found(
+                &request,
+                View::Overview,
+                "such page",
+                "The address is none of this program's.",
+            )
+        })
+        .with_state(app);
+    page::router(views)
+}
+
+async fn live(State(app): State<App>) -> impl IntoResponse {
+    page::live(app.store.changes())
 }

@@ -1,0 +1,31 @@
+//! Tells open pages that there is something new, so that they ask for it themselves.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::{Stream, stream};
+use tokio::{sync::watch, time::sleep};
+
+pub(crate) use crate::store::Changes as Counters;
+
+/// A page asks again at each event: more often than this is unrest, not news.
+const AT_MOST_EVERY: Duration = Duration::from_secs(1);
+
+/// The answer of `GET /live`: an event `change` with the totals at once, and again when they
+/// have changed, once a second at most. Ends with the sender.
+pub(crate) fn live(
+    counters: watch::Receiver<Counters>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let events = stream::unfold((counters, false), |(mut counters, told)| async move {
+        if told {
+            sleep(AT_MOST_EVERY).await;
+            counters.changed().await.ok()?;
+        }
+        let now = *counters.borrow_and_update();
+        let event = Event::default()
+            .event("change")
+            .data(serde_json::to_string(&now).ok()?);
+        Some((Ok(event), (counters, true)))
+    });
+    Sse::new(events).keep_alive(KeepAlive::default())
+}
