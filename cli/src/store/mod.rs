@@ -218,12 +218,8 @@ impl Store {
         work: Work,
         (refused, reason): (i64, &'static str),
     ) -> Result<Taken, Arc<StoreError>> {
-        let answer = self.queue.as_ref().map(|queue| queue.send(work));
-        let stored = match answer {
-            Some(answer) => answer.await.ok(),
-            None => None,
-        }
-        .unwrap_or_else(|| Err(Arc::new(StoreError::Ended)))?;
+        let queue = self.queue.as_ref().ok_or(StoreError::Ended)?;
+        let stored = queue.write(work).await?;
         Ok(Taken {
             items: stored.items,
             refused: refused + stored.refused,

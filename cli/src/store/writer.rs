@@ -12,7 +12,7 @@ use std::{
 };
 
 use rusqlite::{Connection, params};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use super::{
     Bounds, Changes, StoreError,
@@ -80,18 +80,44 @@ pub(crate) struct Stored {
 
 type Answer = oneshot::Sender<Result<Stored, Arc<StoreError>>>;
 
+/// What waits or is being written may be this long, in bytes of requests. The receiver has a
+/// bound too; this one also holds for requests whose clients went away.
+const WAITING: usize = 64 * 1024 * 1024;
+/// Permits are of so many bytes.
+const PERMIT: usize = 1024;
+
+/// A piece of work on its way.
+struct Item {
+    work: Work,
+    answer: Answer,
+    _permit: OwnedSemaphorePermit,
+}
+
 /// The way to the writer. When the last one is dropped, the writer ends.
 #[derive(Clone, Debug)]
 pub(super) struct Queue {
-    sender: mpsc::Sender<(Work, Answer)>,
+    sender: mpsc::Sender<Item>,
+    room: Arc<Semaphore>,
 }
 
 impl Queue {
-    pub(super) fn send(&self, work: Work) -> oneshot::Receiver<Result<Stored, Arc<StoreError>>> {
+    /// Waits for room in the queue, and then for the commit.
+    pub(super) async fn write(&self, work: Work) -> Result<Stored, Arc<StoreError>> {
+        let permits = work.bytes().min(WAITING).div_ceil(PERMIT);
+        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.room).acquire_many_owned(permits).await;
+        let permit = room.map_err(|_| StoreError::Ended)?;
         let (answer, answered) = oneshot::channel();
-        // If the writer is gone, so is the answer's sender, which the caller sees.
-        self.sender.send((work, answer)).ok();
+        let item = Item {
+            work,
+            answer,
+            _permit: permit,
+        };
+        // If the writer is gone, so is the answer's sender.
+        self.sender.send(item).ok();
         answered
+            .await
+            .unwrap_or_else(|_| Err(Arc::new(StoreError::Ended)))
     }
 }
 
@@ -108,7 +134,8 @@ pub(super) fn start(
         .name("store-writer".into())
         .spawn(move || writer.run(&work))
         .map_err(StoreError::Thread)?;
-    Ok((Queue { sender }, thread))
+    let room = Arc::new(Semaphore::new(WAITING / PERMIT));
+    Ok((Queue { sender, room }, thread))
 }
 
 struct Writer {
@@ -150,7 +177,7 @@ impl Writer {
         })
     }
 
-    fn run(&mut self, queue: &mpsc::Receiver<(Work, Answer)>) {
+    fn run(&mut self, queue: &mpsc::Receiver<Item>) {
         let mut upkeep = Instant::now();
         loop {
             match queue.recv_timeout(UPKEEP.saturating_sub(upkeep.elapsed())) {
@@ -171,42 +198,41 @@ impl Writer {
     }
 
     /// Writes what waits in one transaction, and answers.
-    fn batch(&mut self, first: (Work, Answer), queue: &mpsc::Receiver<(Work, Answer)>) {
-        let mut bytes = first.0.bytes();
+    fn batch(&mut self, first: Item, queue: &mpsc::Receiver<Item>) {
+        let mut bytes = first.work.bytes();
         let mut batch = vec![first];
         while bytes < TRANSACTION
             && let Ok(next) = queue.try_recv()
         {
-            bytes += next.0.bytes();
+            bytes += next.work.bytes();
             batch.push(next);
         }
-        let (work, answers): (Vec<Work>, Vec<Answer>) = batch.into_iter().unzip();
-        match self.transaction(&work) {
+        match self.transaction(&batch) {
             Ok((stored, changed)) => {
                 // Readers are told first, so that who was answered finds what it sent.
                 self.changes.send_modify(|changes| changes.add(&changed));
-                for (answer, stored) in answers.into_iter().zip(stored) {
-                    answer.send(Ok(stored)).ok();
+                for (item, stored) in batch.into_iter().zip(stored) {
+                    item.answer.send(Ok(stored)).ok();
                 }
             }
             Err(error) => {
                 self.roll_back();
                 let error = Arc::new(error);
-                for answer in answers {
-                    answer.send(Err(Arc::clone(&error))).ok();
+                for item in batch {
+                    item.answer.send(Err(Arc::clone(&error))).ok();
                 }
             }
         }
     }
 
-    fn transaction(&mut self, work: &[Work]) -> Result<(Vec<Stored>, Changes), StoreError> {
+    fn transaction(&mut self, batch: &[Item]) -> Result<(Vec<Stored>, Changes), StoreError> {
         let received = super::now();
         let mut changed = Changes::default();
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let mut stored = Vec::with_capacity(work.len());
+        let mut stored = Vec::with_capacity(batch.len());
         {
-            for work in work {
-                stored.push(match work {
+            for item in batch {
+                stored.push(match &item.work {
                     Work::Spans(parsed) => {
                         let stored = self.write_spans(parsed, received)?;
                         changed.spans += stored.items.unsigned_abs();
