@@ -14,6 +14,8 @@ mod reader;
 mod red;
 mod retention;
 mod schema;
+#[cfg(test)]
+mod tests;
 mod token;
 mod writer;
 
