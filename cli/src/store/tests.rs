@@ -19,7 +19,7 @@ use opentelemetry_proto::tonic::{
 };
 use prost::Message;
 
-use super::*;
+use super::{reader::Stored, *};
 
 const MILLISECOND: u64 = 1_000_000;
 
