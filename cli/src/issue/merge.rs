@@ -107,9 +107,7 @@ impl Failure<'_> {
             return Closeness::Resent;
         }
         let same_type = self.exception_type.is_some() && self.exception_type == new.exception_type;
-        let same_message = self
-            .messages()
-            .any(|one| new.messages().any(|other| one == other));
+        let same_message = self.says_the_same(new);
         if self.sources.contains(new.source) {
             return self.closeness_of_equals(new, same_type, same_message);
         }
@@ -142,6 +140,15 @@ impl Failure<'_> {
             Source::Span if same && same_type && self.trace_id.is_some() => Closeness::SameMessage,
             Source::Span | Source::LogRecord => Closeness::None,
         }
+    }
+
+    /// Of two exceptions their own messages count: a program says «payment failed» of each.
+    fn says_the_same(&self, other: &Self) -> bool {
+        if self.exception_type.is_some() && other.exception_type.is_some() {
+            return !self.message.is_empty() && self.message.trim() == other.message.trim();
+        }
+        self.messages()
+            .any(|one| other.messages().any(|another| one == another))
     }
 
     fn messages(&self) -> impl Iterator<Item = &str> {

@@ -112,3 +112,6 @@ fn lines(kind: Option<&str>, message: &str, culprit: Option<&str>) -> (String, S
         None => (message, culprit()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,11 +140,7 @@ fn frames(stack: Option<Value>, limits: &Limits) -> Vec<Frame> {
         .filter_map(|value| object(Some(value)))
         .map(frame)
         .collect();
-    // An endless recursion: its beginning and its end tell all.
-    if let Some(beyond) = frames.len().checked_sub(limits.frames) {
-        let first = limits.frames / 2;
-        frames.drain(first..first + beyond);
-    }
+    keep_ends(&mut frames, limits.frames);
     frames
 }
 
@@ -352,4 +348,12 @@ fn text(value: Value) -> Option<String> {
 
 fn keep_last<T>(list: &mut Vec<T>, count: usize) {
     list.drain(..list.len().saturating_sub(count));
+}
+
+/// Of an endless recursion the beginning and the end tell all.
+pub(crate) fn keep_ends(frames: &mut Vec<Frame>, most: usize) {
+    if let Some(beyond) = frames.len().checked_sub(most) {
+        let first = most / 2;
+        frames.drain(first..first + beyond);
+    }
 }
