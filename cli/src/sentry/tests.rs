@@ -232,6 +232,7 @@ fn what_is_kept_of_an_event_is_bounded() {
         "message": "ä".repeat(1_000_000),
         "exception": [{"type": "E", "stacktrace": {"frames": frames}}],
         "breadcrumbs": crumbs,
+        "request": {"headers": {"Accept": vec!["text/html"; 900]}},
         "extra": (0..5_000).map(|n| (n.to_string(), json!(n))).collect::<serde_json::Map<_, _>>(),
     }));
     let message = event.message.unwrap();
@@ -246,6 +247,16 @@ fn what_is_kept_of_an_event_is_bounded() {
     assert_eq!(event.breadcrumbs.len(), 100);
     assert_eq!(event.breadcrumbs[99].message.as_deref(), Some("899"));
     assert_eq!(event.extra.len(), 1_000);
+    assert!(event.request.unwrap().headers[0].1.ends_with(CUT));
+}
+
+#[test]
+fn of_a_long_list_the_beginning_and_the_end_stay() {
+    let list: Vec<u32> = (0..3_000).collect();
+    let event = of_json(&json!({ "extra": { "list": list } }));
+    let kept = event.extra["list"].as_array().unwrap();
+    assert_eq!(kept.len(), 1_000);
+    assert_eq!((&kept[499], &kept[500]), (&json!(499), &json!(2_500)));
 }
 
 #[test]
@@ -259,10 +270,9 @@ fn nothing_is_too_deep_or_too_many() {
     let event = Event::from_json(deep.as_bytes(), &limits).unwrap();
     assert_eq!(event.message.as_deref(), Some("m"));
     assert!(serde_json::to_string(&event).unwrap().len() < 1_000);
-    let wide = format!(
-        "{{\"extra\":{{{}\"z\":[0]}}}}",
-        format!("\"a\":[{}0],", "0,".repeat(900)).repeat(400)
-    );
+    let zeros = "0,".repeat(900);
+    let lists: Vec<String> = (0..400).map(|n| format!("\"{n}\":[{zeros}0]")).collect();
+    let wide = format!("{{{}}}", lists.join(","));
     let few = Limits {
         values: 1_000,
         ..limits
@@ -338,6 +348,10 @@ fn an_event_without_an_id_has_the_same_each_time() {
     let id = parsed(body).event_id.unwrap();
     assert_eq!(id.len(), 32);
     assert_eq!(parsed(body).events[0].event_id, id);
+    let known = "9ec79c33ec9942ab8353589fcb2e04dc";
+    let headed =
+        format!("{{\"event_id\":\"{known}\"}}\n{{\"type\":\"event\"}}\n{{\"message\":\"m\"}}");
+    assert_eq!(parsed(headed.as_bytes()).events[0].event_id, known);
 }
 
 proptest! {

@@ -70,3 +70,6 @@ fn located(mut frame: Frame, place: &str) -> Frame {
     frame.filename = (!file.is_empty()).then(|| file.to_owned());
     frame
 }
+
+#[cfg(test)]
+mod tests;

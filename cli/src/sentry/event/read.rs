@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::{Breadcrumb, Event, Exception, Frame, Level, Mechanism, Request, User};
-use crate::sentry::{Limits, SdkInfo, time};
+use crate::sentry::{Limits, SdkInfo, json, time};
 
 type Fields = Map<String, Value>;
 
@@ -212,7 +212,7 @@ fn request(mut fields: Fields) -> Request {
     let query = match fields.remove("query_string") {
         value @ Some(Value::Object(_) | Value::Array(_)) => {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            Some(query.extend_pairs(pairs(value)).finish())
+            Some(short(query.extend_pairs(pairs(value)).finish()))
         }
         value => value.and_then(text),
     };
@@ -317,7 +317,7 @@ fn joined(value: Value) -> Option<String> {
     match value {
         Value::Array(values) => {
             let texts: Vec<String> = values.into_iter().filter_map(text).collect();
-            Some(texts.join(", "))
+            Some(short(texts.join(", ")))
         }
         one => text(one),
     }
@@ -341,10 +341,18 @@ fn text(value: Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(truth) => Some(truth.to_string()),
         // An exception's value is an object where somebody threw one.
-        Value::Object(_) | Value::Array(_) => Some(value.to_string()),
+        Value::Object(_) | Value::Array(_) => Some(short(value.to_string())),
         Value::Null => None,
     }
 }
+
+/// What was put together from many may be longer than any text.
+fn short(text: String) -> String {
+    json::cut(text, LONGEST_COMPOSED)
+}
+
+/// In bytes.
+const LONGEST_COMPOSED: usize = 4 * 1024;
 
 fn keep_last<T>(list: &mut Vec<T>, count: usize) {
     list.drain(..list.len().saturating_sub(count));
