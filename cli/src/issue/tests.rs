@@ -77,24 +77,18 @@ fn thrown(kind: &str, message: &str) -> Vec<KeyValue> {
 fn stored(occurrences: impl IntoIterator<Item = Occurrence>) -> Vec<(Occurrence, Sources)> {
     let mut stored: Vec<(Occurrence, Sources)> = Vec::new();
     for new in occurrences {
-        let told = new.failure();
-        let closest = stored
-            .iter_mut()
-            .map(|(existing, sources)| {
-                let failure = Failure {
-                    sources: *sources,
-                    ..existing.failure()
-                };
-                let (closeness, merged) = (failure.closeness(&told), merge(&failure, &told));
-                (closeness, merged, existing, sources)
+        let existing: Vec<_> = stored
+            .iter()
+            .map(|(one, sources)| Failure {
+                sources: *sources,
+                ..one.failure()
             })
-            .max_by_key(|(closeness, ..)| *closeness);
-        match closest {
-            Some((_, Merge::Keep(told), _, sources)) => *sources = told,
-            Some((_, Merge::Replace(told), existing, sources)) => {
-                (*existing, *sources) = (new, told);
-            }
-            Some((_, Merge::Separate, ..)) | None => {
+            .collect();
+        let found = closest(&existing, &new.failure());
+        match found {
+            Some((place, Merge::Keep(sources))) => stored[place].1 = sources,
+            Some((place, Merge::Replace(sources))) => stored[place] = (new, sources),
+            Some((_, Merge::Separate)) | None => {
                 let sources = new.source.into();
                 stored.push((new, sources));
             }
