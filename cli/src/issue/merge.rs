@@ -76,8 +76,19 @@ impl Occurrence {
     }
 }
 
-/// Tells whether `new` is the failure `existing`, and which of them stays. The store asks for
-/// each of the same trace, in [`Failure::closeness`]'s order.
+/// Which of the failures that are there the new one is, by its place among them, and which of
+/// the two stays; `None` is a failure of its own. It is enough to give those of the same trace
+/// and those with the same event id.
+pub(crate) fn closest(existing: &[Failure<'_>], new: &Failure<'_>) -> Option<(usize, Merge)> {
+    let by_closeness = existing.iter().map(|one| one.closeness(new)).enumerate();
+    let (place, _) = by_closeness.max_by_key(|(_, closeness)| *closeness)?;
+    match merge(existing.get(place)?, new) {
+        Merge::Separate => None,
+        merged => Some((place, merged)),
+    }
+}
+
+/// Tells whether `new` is the failure `existing`, and which of them stays.
 pub(crate) fn merge(existing: &Failure<'_>, new: &Failure<'_>) -> Merge {
     if existing.closeness(new) == Closeness::None {
         return Merge::Separate;
@@ -93,7 +104,7 @@ pub(crate) fn merge(existing: &Failure<'_>, new: &Failure<'_>) -> Merge {
 /// How surely two are one failure. A request may fail twice with the same type, so one whose
 /// message is the same is taken before one of the same type.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) enum Closeness {
+enum Closeness {
     None,
     SameType,
     SameMessage,
@@ -102,14 +113,12 @@ pub(crate) enum Closeness {
 }
 
 impl Failure<'_> {
-    pub(crate) fn closeness(&self, new: &Self) -> Closeness {
+    fn closeness(&self, new: &Self) -> Closeness {
         if self.event_id.is_some() && self.event_id == new.event_id {
             return Closeness::Resent;
         }
         let same_type = self.exception_type.is_some() && self.exception_type == new.exception_type;
-        let same_message = self
-            .messages()
-            .any(|one| new.messages().any(|other| one == other));
+        let same_message = self.says_the_same(new);
         if self.sources.contains(new.source) {
             return self.closeness_of_equals(new, same_type, same_message);
         }
@@ -142,6 +151,15 @@ impl Failure<'_> {
             Source::Span if same && same_type && self.trace_id.is_some() => Closeness::SameMessage,
             Source::Span | Source::LogRecord => Closeness::None,
         }
+    }
+
+    /// Of two exceptions their own messages count: a program says «payment failed» of each.
+    fn says_the_same(&self, other: &Self) -> bool {
+        if self.exception_type.is_some() && other.exception_type.is_some() {
+            return !self.message.is_empty() && self.message.trim() == other.message.trim();
+        }
+        self.messages()
+            .any(|one| other.messages().any(|another| one == another))
     }
 
     fn messages(&self) -> impl Iterator<Item = &str> {

@@ -2,8 +2,8 @@
 //!
 //! A failure in a request may be told three times: as a Sentry event, as an ERROR record, and
 //! as a failed span. Each becomes an [`Occurrence`] ([`Occurrence::from_event`],
-//! [`Occurrence::from_record`], [`Occurrence::from_span`]); [`merge`] tells which of them are
-//! the same failure, and which of those is kept. What is kept belongs to the issue of its
+//! [`Occurrence::from_record`], [`Occurrence::from_span`]); [`closest`] tells which of them
+//! are the same failure, and which of those is kept. What is kept belongs to the issue of its
 //! [`Fingerprint`], and [`Status::after`] says whether that has come back.
 //!
 //! Nothing here keeps anything: the store applies these rules to its rows.
@@ -23,7 +23,7 @@ use opentelemetry::{SpanId, TraceId};
 use serde::Serialize;
 
 pub(crate) use fingerprint::Fingerprint;
-pub(crate) use merge::{Failure, Merge, Sources, merge};
+pub(crate) use merge::{Failure, Merge, Sources, closest, merge};
 pub(crate) use stacktrace::parse as parse_stacktrace;
 pub(crate) use status::Status;
 
@@ -112,3 +112,6 @@ fn lines(kind: Option<&str>, message: &str, culprit: Option<&str>) -> (String, S
         None => (message, culprit()),
     }
 }
+
+#[cfg(test)]
+mod tests;

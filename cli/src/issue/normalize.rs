@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
+use crate::sentry::start;
+
 /// What is replaced, and by what; the first that fits at a place wins.
 const KINDS: [(&str, &str); 8] = [
     (
@@ -40,10 +42,7 @@ static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 const LONGEST: usize = 1024;
 
 pub(super) fn normalize(message: &str) -> Cow<'_, str> {
-    let message = message.trim();
-    let start = message
-        .get(..message.floor_char_boundary(LONGEST))
-        .unwrap_or(message);
+    let start = start(message.trim(), LONGEST);
     match &*VARIABLE {
         Some(variable) => variable.replace_all(start, replacement),
         None => Cow::Borrowed(start),

@@ -34,9 +34,16 @@ pub(super) fn cut(mut text: String, bytes: usize) -> String {
     if text.len() <= bytes || (text.ends_with(CUT) && text.len() <= bytes + CUT.len()) {
         return text;
     }
-    text.truncate(text.floor_char_boundary(bytes));
+    text.truncate(start(&text, bytes).len());
     text.push_str(CUT);
     text
+}
+
+/// The first bytes of a text, up to a character's border.
+pub(crate) fn start(text: &str, bytes: usize) -> &str {
+    let ends = (0..=bytes.min(text.len())).rev();
+    let mut starts = ends.filter_map(|end| text.get(..end));
+    starts.next().unwrap_or_default()
 }
 
 #[derive(Clone, Copy)]
@@ -62,8 +69,7 @@ impl Bounded<'_> {
     fn text(self, text: &str) -> String {
         // Not all of 10 MB first.
         let kept = self.limits.text_bytes + CUT.len() + 1;
-        let start = text.get(..text.floor_char_boundary(kept)).unwrap_or(text);
-        cut(start.to_owned(), self.limits.text_bytes)
+        cut(start(text, kept).to_owned(), self.limits.text_bytes)
     }
 }
 

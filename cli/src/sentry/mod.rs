@@ -26,7 +26,10 @@ pub(crate) use client_report::{ClientReport, Discarded};
 pub(crate) use envelope::{
     Counted, Envelope, EnvelopeError, SdkInfo, Unreadable, parse_envelope, parse_store,
 };
-pub(crate) use event::{Breadcrumb, Event, Exception, Frame, Level, Mechanism, Request, User};
+pub(crate) use event::{
+    Breadcrumb, Event, Exception, Frame, Level, Mechanism, Request, User, keep_ends,
+};
+pub(crate) use json::start;
 
 /// What is kept of what somebody sent.
 #[derive(Clone, Debug)]
@@ -69,3 +72,6 @@ impl Default for Limits {
 
 /// Stands where a text was cut.
 pub(crate) const CUT: &str = "… (cut)";
+
+#[cfg(test)]
+mod tests;

@@ -8,28 +8,22 @@ mod javascript;
 mod python;
 mod rust;
 
-use crate::sentry::{Exception, Frame};
+use crate::sentry::{Exception, Frame, Limits, keep_ends, start};
 
 /// Only so much is read of one trace, which may be 10 MB of anything.
 const LONGEST: usize = 256 * 1024;
-/// As of a Sentry event.
-const FRAMES: usize = 250;
-const EXCEPTIONS: usize = 50;
-
 /// The chain of exceptions, the root cause first, with the caller first in each stack.
 /// `None` where the form is not known.
 pub(crate) fn parse(text: &str) -> Option<Vec<Exception>> {
-    let text = text
-        .get(..text.floor_char_boundary(LONGEST))
-        .unwrap_or(text);
+    let text = start(text, LONGEST);
     // A line of Rust that says where a frame stands is a frame of JavaScript.
     let mut chain = [python::parse, java::parse, rust::parse, javascript::parse]
         .into_iter()
         .find_map(|parse| parse(text))?;
-    chain.drain(..chain.len().saturating_sub(EXCEPTIONS));
+    let limits = Limits::default();
+    chain.drain(..chain.len().saturating_sub(limits.exceptions));
     for exception in &mut chain {
-        let beyond = exception.frames.len().saturating_sub(FRAMES);
-        exception.frames.drain(FRAMES / 2..FRAMES / 2 + beyond);
+        keep_ends(&mut exception.frames, limits.frames);
     }
     Some(chain)
 }
@@ -76,3 +70,6 @@ fn located(mut frame: Frame, place: &str) -> Frame {
     frame.filename = (!file.is_empty()).then(|| file.to_owned());
     frame
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use super::{Limits, SdkInfo, json as bounded, time};
 
 pub(super) use read::event_id;
+pub(crate) use read::keep_ends;
 
 /// A Sentry event of any kind but a transaction.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 use super::{Breadcrumb, Event, Exception, Frame, Level, Mechanism, Request, User};
-use crate::sentry::{Limits, SdkInfo, time};
+use crate::sentry::{Limits, SdkInfo, json, time};
 
 type Fields = Map<String, Value>;
 
@@ -140,11 +140,7 @@ fn frames(stack: Option<Value>, limits: &Limits) -> Vec<Frame> {
         .filter_map(|value| object(Some(value)))
         .map(frame)
         .collect();
-    // An endless recursion: its beginning and its end tell all.
-    if let Some(beyond) = frames.len().checked_sub(limits.frames) {
-        let first = limits.frames / 2;
-        frames.drain(first..first + beyond);
-    }
+    keep_ends(&mut frames, limits.frames);
     frames
 }
 
@@ -216,7 +212,7 @@ fn request(mut fields: Fields) -> Request {
     let query = match fields.remove("query_string") {
         value @ Some(Value::Object(_) | Value::Array(_)) => {
             let mut query = form_urlencoded::Serializer::new(String::new());
-            Some(query.extend_pairs(pairs(value)).finish())
+            Some(short(query.extend_pairs(pairs(value)).finish()))
         }
         value => value.and_then(text),
     };
@@ -321,7 +317,7 @@ fn joined(value: Value) -> Option<String> {
     match value {
         Value::Array(values) => {
             let texts: Vec<String> = values.into_iter().filter_map(text).collect();
-            Some(texts.join(", "))
+            Some(short(texts.join(", ")))
         }
         one => text(one),
     }
@@ -345,11 +341,27 @@ fn text(value: Value) -> Option<String> {
         Value::Number(number) => Some(number.to_string()),
         Value::Bool(truth) => Some(truth.to_string()),
         // An exception's value is an object where somebody threw one.
-        Value::Object(_) | Value::Array(_) => Some(value.to_string()),
+        Value::Object(_) | Value::Array(_) => Some(short(value.to_string())),
         Value::Null => None,
     }
 }
 
+/// What was put together from many may be longer than any text.
+fn short(text: String) -> String {
+    json::cut(text, LONGEST_COMPOSED)
+}
+
+/// In bytes.
+const LONGEST_COMPOSED: usize = 4 * 1024;
+
 fn keep_last<T>(list: &mut Vec<T>, count: usize) {
     list.drain(..list.len().saturating_sub(count));
+}
+
+/// Of an endless recursion the beginning and the end tell all.
+pub(crate) fn keep_ends(frames: &mut Vec<Frame>, most: usize) {
+    if let Some(beyond) = frames.len().checked_sub(most) {
+        let first = most / 2;
+        frames.drain(first..first + beyond);
+    }
 }
