@@ -1,0 +1,7 @@
+//! The viewer in a real browser, and the clients of others. One program, as each links all of
+//! the harness.
+
+#![allow(clippy::unwrap_used)]
+
+mod harness;
+mod site;
