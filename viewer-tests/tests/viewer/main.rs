@@ -3,5 +3,6 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod foreign_clients;
 mod harness;
 mod site;
