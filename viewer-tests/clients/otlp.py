@@ -146,8 +146,6 @@ def request(web, payments):
         "POST /charges",
         context=extract(headers),
         kind=SpanKind.SERVER,
-        record_exception=False,
-        set_status_on_exception=False,
     ) as charge:
         spans["POST /charges"] = charge
         try:

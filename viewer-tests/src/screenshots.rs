@@ -2,6 +2,7 @@
 //! telephone, and small enough to be kept in the repository.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -60,10 +61,15 @@ pub fn small(png: &[u8]) -> Result<Vec<u8>> {
 
     let (pixels, width, height) = rgba(png)?;
     let palette = NeuQuant::new(SAMPLED, COLORS, &pixels);
-    let indexed: Vec<u8> = pixels
-        .chunks_exact(4)
-        .map(|pixel| u8::try_from(palette.index_of(pixel)))
-        .collect::<Result<_, _>>()?;
+    // The search for the nearest colour is slow, and most pixels are the page's ground.
+    let mut nearest = HashMap::new();
+    let mut indexed = Vec::with_capacity(pixels.len() / 4);
+    for pixel in pixels.chunks_exact(4) {
+        let index = *nearest
+            .entry(pixel)
+            .or_insert_with(|| palette.index_of(pixel));
+        indexed.push(u8::try_from(index)?);
+    }
 
     let mut small = Vec::new();
     let mut encoder = png::Encoder::new(&mut small, width, height);
