@@ -19,6 +19,7 @@ mod generated;
 mod rust;
 mod servers;
 mod tally;
+mod viewer;
 
 /// A step of the whole check, in the order that they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +39,8 @@ pub enum Step {
     /// The SDK's lints with no feature, each alone and the default, and its tests with none and
     /// the default.
     Features,
+    /// The viewer in a real browser, and the clients of others against it.
+    Viewer,
     /// Each parser of outside input under a coverage-guided fuzzer, for some seconds.
     Fuzz,
     /// Generated files equal what their generators make.
@@ -64,6 +67,7 @@ impl Step {
             Self::Package => "package of the SDK",
             Self::Test => "unit and wire-level tests",
             Self::Features => "sets of features",
+            Self::Viewer => "viewer and foreign clients",
             Self::Fuzz => "fuzzing",
             Self::Generated => "generated files",
             Self::Images => "images",
@@ -172,6 +176,7 @@ fn run_step(step: Step, engine: Option<&Engine>) -> Result<Tally> {
         Step::Package => rust::package(),
         Step::Test => rust::test(),
         Step::Features => features::check(),
+        Step::Viewer => viewer::check(),
         Step::Fuzz => fuzz::check(),
         Step::Generated => Ok(generated::check()),
         Step::Images => engine().map(|_| Tally::passed()),

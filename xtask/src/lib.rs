@@ -7,6 +7,7 @@ pub mod features;
 pub mod fuzz;
 pub mod images;
 pub mod stack;
+pub mod viewer;
 
 mod cargo;
 mod debian;

@@ -53,6 +53,7 @@ pub(super) fn test() -> Result<Tally> {
         "test",
         "--workspace",
         "--exclude=throughline-e2e",
+        "--exclude=throughline-viewer-tests",
         "--all-features",
         "--locked",
         "--no-fail-fast",
