@@ -66,7 +66,12 @@ impl RedRow {
 
     fn failure_line(&self) -> Markup {
         let percent: Vec<_> = self.failures.iter().map(|share| share * 100.0).collect();
-        sparkline(&percent, "%", "errors", "error")
+        sparkline(
+            &percent,
+            "%",
+            "errors",
+            if self.failed > 0.0 { "error" } else { "c9" },
+        )
     }
 
     fn duration_line(&self) -> Markup {

@@ -390,11 +390,12 @@ impl Waterfall<'_> {
                 ("aria-hidden", &"true"),
             ],
         );
-        for quarter in 0..=4_u32 {
-            let at = f64::from(quarter) / 4.0;
-            let anchor = match quarter {
+        // No more than have room on a telephone; the lines are at the quarters.
+        for half in 0..=2_u32 {
+            let at = f64::from(half) / 2.0;
+            let anchor = match half {
                 0 => "start",
-                4 => "end",
+                2 => "end",
                 _ => "middle",
             };
             let label = duration((self.tree.duration() as f64 * at) as u64);
@@ -726,7 +727,7 @@ impl Waterfall<'_> {
             ],
         );
         markup
-            .open("th", &[("scope", &"row"), ("colspan", &"3")])
+            .open("th", &[("scope", &"row"), ("colspan", &"2")])
             .open("div", &[("class", &"tree")]);
         indent(markup, node.depth + 1);
         markup.element("span", &[("class", &"twist")], &"");
@@ -741,7 +742,8 @@ impl Waterfall<'_> {
         markup
             .close("div")
             .close("th")
-            .open("td", &[("class", &"time-line")]);
+            .element("td", &[("class", &"self")], &"");
+        markup.open("td", &[("class", &"time-line")]);
         let offset = duration(time.saturating_sub(self.tree.start));
         let share = self.tree.share(time) * 100.0;
         // On the side where there is room.
