@@ -1,8 +1,16 @@
 //! Two traces beside each other: what one has that the other has not, and where the time went.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display};
 
-use super::{TraceSpan, Tree};
+use super::{TraceSpan, Tree, waterfall::indent};
+use crate::page::{
+    chart::colour,
+    format::{count, duration},
+    markup::{Markup, Percent},
+};
+
+/// Rows that a page has at most.
+const MOST_ROWS: usize = 2_000;
 
 /// What one trace has at a place: a service and a name below the same ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +41,96 @@ impl Place {
     pub(crate) fn more_spans(&self) -> i128 {
         i128::from(self.b.spans) - i128::from(self.a.spans)
     }
+
+    fn row(&self, markup: &mut Markup, largest: f64) {
+        let class = match (self.a.spans, self.b.spans) {
+            (0, _) => "only-b",
+            (_, 0) => "only-a",
+            _ => "",
+        };
+        markup.open("tr", &[("class", &class)]);
+        markup
+            .open("th", &[("scope", &"row")])
+            .open("div", &[("class", &"tree")]);
+        indent(markup, self.depth);
+        let swatch = format!("swatch {}", colour(&self.service));
+        markup.element("i", &[("class", &swatch)], &"");
+        markup
+            .element("span", &[("class", &"of-service")], &self.service)
+            .text(&"\u{a0}");
+        markup.text(&self.name);
+        match class {
+            "only-a" => _ = markup.element("span", &[("class", &"badge")], &"only in A"),
+            "only-b" => _ = markup.element("span", &[("class", &"badge info")], &"only in B"),
+            _ => {}
+        }
+        for (failed, trace) in [(self.a.failed, "A"), (self.b.failed, "B")] {
+            if failed > 0 {
+                let words = format!("{} failed in {trace}", count(failed));
+                markup.element("span", &[("class", &"badge error")], &words);
+            }
+        }
+        markup.close("div").close("th");
+        let cell = |markup: &mut Markup, class: &str, name: &str, text: &str| {
+            markup.element("td", &[("class", &class), ("data-name", &name)], &text);
+        };
+        let class = if self.more_spans() == 0 {
+            "number muted"
+        } else {
+            "number"
+        };
+        cell(markup, class, "spans A", &count(self.a.spans));
+        cell(markup, class, "spans B", &count(self.b.spans));
+        for (name, side) in [("A", self.a), ("B", self.b)] {
+            let text = if side.spans == 0 {
+                "–".to_owned()
+            } else {
+                duration(side.duration)
+            };
+            cell(markup, "number", name, &text);
+        }
+        let longer = self.longer();
+        let size = u64::try_from(longer.unsigned_abs()).unwrap_or(u64::MAX);
+        let (class, sign) = match longer {
+            1.. => ("slower", "+"),
+            0 => ("", "±"),
+            _ => ("quicker", "−"),
+        };
+        let text = format!("{sign}{}", duration(size));
+        cell(markup, &format!("number {class}"), "difference", &text);
+
+        markup.open("td", &[("class", &"difference")]);
+        markup.open(
+            "svg",
+            &[
+                ("width", &"100%"),
+                ("height", &"14"),
+                ("aria-hidden", &"true"),
+            ],
+        );
+        let half = size as f64 / largest * 50.0;
+        let from = if longer < 0 { 50.0 - half } else { 50.0 };
+        let middle: [(&str, &dyn Display); 4] = [
+            ("class", &"grid zero"),
+            ("x1", &"50%"),
+            ("x2", &"50%"),
+            ("y2", &"14"),
+        ];
+        markup.leaf("line", &middle);
+        let (x, width) = (Percent(from), Percent(half));
+        let bar: [(&str, &dyn Display); 5] = [
+            ("class", &class),
+            ("x", &x),
+            ("width", &width),
+            ("y", &"3"),
+            ("height", &"8"),
+        ];
+        markup
+            .leaf("rect", &bar)
+            .close("svg")
+            .close("td")
+            .close("tr");
+    }
 }
 
 /// The places of both, each before those below it.
@@ -51,6 +149,36 @@ impl Comparison {
         sizes
             .max()
             .map_or(0, |size| u64::try_from(size).unwrap_or(u64::MAX))
+    }
+
+    /// A row a place: how often and how long in each, and the difference as a bar, to the left
+    /// where the second is quicker.
+    pub(crate) fn render(&self) -> Markup {
+        let largest = self.largest().max(1) as f64;
+        let mut markup = Markup::new();
+        markup.open("table", &[("class", &"compared stack")]);
+        let caption = "Places of both traces, with how the second differs from the first";
+        markup.element("caption", &[("class", &"quiet")], &caption);
+        markup.open("thead", &[]).open("tr", &[]);
+        markup.element("th", &[("scope", &"col")], &"Place");
+        for name in ["Spans A", "Spans B", "A", "B", "Difference"] {
+            markup.element("th", &[("scope", &"col"), ("class", &"number")], &name);
+        }
+        markup
+            .element("td", &[], &"")
+            .close("tr")
+            .close("thead")
+            .open("tbody", &[]);
+        for place in self.places.iter().take(MOST_ROWS) {
+            place.row(&mut markup, largest);
+        }
+        markup.close("tbody").close("table");
+        if self.places.len() > MOST_ROWS {
+            let more = count((self.places.len() - MOST_ROWS) as u64);
+            let words = format!("{more} more places are not shown.");
+            markup.element("p", &[("class", &"muted")], &words);
+        }
+        markup
     }
 }
 
@@ -148,9 +276,33 @@ mod tests {
             ]
         );
         assert_eq!(comparison.largest(), 100);
+        let html = comparison.render().to_string();
+        assert!(html.contains("data-name=\"difference\">+30 ns"), "{html}");
+        assert!(html.contains("data-name=\"difference\">−10 ns"), "{html}");
+        assert!(html.contains("x=\"45%\" width=\"5%\""), "{html}");
+        assert!(
+            html.contains("only in A") && html.contains("only in B"),
+            "{html}"
+        );
         assert_eq!(
             compare((&[], &Tree::default()), (&[], &Tree::default())),
             Comparison::default()
+        );
+    }
+
+    #[test]
+    fn names_stay_text() {
+        let mut hostile = span("<script>\"", 1, 0, 1, 2);
+        hostile.service = "<img src=x>".to_owned();
+        let spans = [hostile];
+        let tree = Tree::of(&spans);
+        let html = compare((&spans, &tree), (&spans, &tree))
+            .render()
+            .to_string();
+        assert!(html.contains("&lt;script&gt;&quot;"), "{html}");
+        assert!(
+            !html.contains("<script") && !html.contains("<img"),
+            "{html}"
         );
     }
 

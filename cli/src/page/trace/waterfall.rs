@@ -793,7 +793,7 @@ struct Note<'a> {
     text: &'a str,
 }
 
-fn indent(markup: &mut Markup, depth: usize) {
+pub(super) fn indent(markup: &mut Markup, depth: usize) {
     if depth == 0 {
         return;
     }
