@@ -167,7 +167,7 @@ fn two_thousand_spans_are_drawn_in_a_tenth_of_a_second() {
         .map(|id| record(id, 17, "failed", id as u64))
         .collect();
     // The best of a few, since other programs run too; and without optimisation it takes longer.
-    let allowed = Duration::from_millis(if cfg!(debug_assertions) { 1000 } else { 100 });
+    let allowed = Duration::from_millis(if cfg!(debug_assertions) { 3000 } else { 100 });
     let taken = (0..5).map(|_| {
         let start = Instant::now();
         let html = draw(&spans, &records, "open=all");
