@@ -19,6 +19,8 @@
   let latest = null;
   let busy = false;
   let lost = false;
+  let last = 0;
+  let timer = 0;
 
   const shown = (name) => Number(content().dataset[name]);
   // A total that is lower is that of a server that was started anew.
@@ -43,6 +45,12 @@
 
   async function refresh() {
     if (paused || busy || document.hidden || !waiting()) return;
+    // Once a second at most, whatever asks for it.
+    if (Date.now() - last < 1000) {
+      clearTimeout(timer);
+      timer = setTimeout(refresh, 1000 - (Date.now() - last));
+      return;
+    }
     busy = true;
     const address = location.href;
     try {
@@ -62,8 +70,10 @@
     } finally {
       busy = false;
       paint();
-      // What came while this was under way; not in a loop, should the server lag behind itself.
-      setTimeout(refresh, 1000);
+      // For what came while this was under way.
+      last = Date.now();
+      clearTimeout(timer);
+      timer = setTimeout(refresh, 1000);
     }
   }
   document.addEventListener("visibilitychange", refresh);

@@ -29,3 +29,42 @@ pub(crate) fn live(
     });
     Sse::new(events).keep_alive(KeepAlive::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use futures::StreamExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_page_is_told_the_totals_at_once_and_again_when_they_change() {
+        let (sender, receiver) = watch::channel(Counters {
+            spans: 1,
+            ..Counters::default()
+        });
+        let mut body = live(receiver)
+            .into_response()
+            .into_body()
+            .into_data_stream();
+        let first = body.next().await.unwrap().unwrap();
+        assert_eq!(
+            first,
+            "event: change\ndata: {\"spans\":1,\"records\":0,\"errors\":0,\"points\":0}\n\n"
+        );
+        let asked = std::time::Instant::now();
+        sender.send_modify(|counters| counters.spans = 2);
+        sender.send_modify(|counters| counters.spans = 3);
+        let second = body.next().await.unwrap().unwrap();
+        assert!(
+            second.windows(9).any(|part| part == b"\"spans\":3"),
+            "{second:?}"
+        );
+        assert!(asked.elapsed() >= AT_MOST_EVERY, "{:?}", asked.elapsed());
+        drop(sender);
+        assert!(
+            body.next().await.is_none(),
+            "the stream ends with the program"
+        );
+    }
+}

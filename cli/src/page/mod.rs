@@ -19,20 +19,22 @@
 #![allow(dead_code, unused_imports, reason = "the views that use it come next")]
 
 mod assets;
-mod chart;
-mod format;
+pub(crate) mod chart;
+pub(crate) mod format;
 mod go;
 mod headers;
 mod live;
-mod markup;
-mod query;
+pub(crate) mod markup;
+pub(crate) mod query;
 mod request;
 mod shell;
-mod value;
+pub(crate) mod table;
+pub(crate) mod trace;
+pub(crate) mod value;
 
 pub(crate) use go::{Find, destination};
 pub(crate) use live::{Counters, live};
-pub(crate) use query::Query;
+pub(crate) use query::{Query, href};
 pub(crate) use request::{PageRequest, Since};
 pub(crate) use shell::{Shell, View, not_found};
 

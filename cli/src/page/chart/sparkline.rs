@@ -14,7 +14,7 @@ pub(crate) fn sparkline(values: &[f64], unit: &str, what: &str, class: &str) -> 
     let mut markup = Markup::new();
     let finite = || values.iter().copied().filter(|value| value.is_finite());
     let high = finite().fold(0.0, f64::max);
-    let label = match finite().last() {
+    let label = match finite().next_back() {
         Some(last) => {
             format!(
                 "{what}: now {}, at most {}",
