@@ -134,7 +134,8 @@ async fn what_exceeds_the_bytes_in_flight_is_told_to_come_back() {
     let first = tokio::spawn(async move { held.export(span_of(700 * KIB)).await });
     let waiting = timeout(DEADLINE, arrived.recv()).await.unwrap().unwrap();
 
-    let by_grpc = call(&server, span_of(700 * KIB)).await.unwrap_err();
+    let refused = call(&server, span_of(700 * KIB));
+    let by_grpc = timeout(DEADLINE, refused).await.unwrap().unwrap_err();
     assert_eq!(by_grpc.code(), Code::Unavailable);
     let wait = by_grpc.get_details_retry_info().unwrap().retry_delay;
     assert_eq!(wait, Some(Duration::from_secs(1)));
