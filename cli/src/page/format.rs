@@ -152,9 +152,9 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
 /// What a unit counts, to stand beside a metric's name: `{request}` is "request".
 pub(crate) fn unit_name(unit: &str) -> String {
     match unit {
-        "" | "1" => String::new(),
-        "s" | "ms" | "us" | "ns" => "time".to_owned(),
-        "By" | "KiBy" | "MiBy" | "GiBy" | "kBy" | "MBy" | "GBy" => "bytes".to_owned(),
+        // These stand at the numbers themselves.
+        "" | "1" | "s" | "ms" | "us" | "ns" => String::new(),
+        "By" | "KiBy" | "MiBy" | "GiBy" | "kBy" | "MBy" | "GBy" => String::new(),
         _ => unit.replace(['{', '}'], ""),
     }
 }

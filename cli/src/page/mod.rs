@@ -28,6 +28,8 @@ mod markup;
 mod query;
 mod request;
 mod shell;
+mod table;
+mod trace;
 mod value;
 
 pub(crate) use go::{Find, destination};

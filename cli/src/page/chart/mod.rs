@@ -10,6 +10,8 @@ mod scale;
 mod sparkline;
 mod time;
 
+use std::sync::{Mutex, PoisonError};
+
 pub(crate) use histogram::{Bucket, HeatMap, Histogram, quantile};
 pub(crate) use sparkline::sparkline;
 pub(crate) use time::{Kind, Series, TimeChart};
@@ -25,9 +27,13 @@ pub(crate) struct Exemplar {
 }
 
 /// How many colours there are for names. The last, `c9`, is for what has no name.
-const COLOURS: u64 = 9;
+const COLOURS: usize = 9;
 
-/// The class of a name's colour: the same for the same name, in every view and after a restart.
+/// Who has which colour.
+static TAKEN: Mutex<[Option<String>; COLOURS]> = Mutex::new([const { None }; COLOURS]);
+
+/// The class of a name's colour, the same in every view. As long as there are colours, no two
+/// names have the same one: a name takes that of its hash, and if another has it, the next.
 pub(crate) fn colour(name: &str) -> String {
     if name.is_empty() {
         return "c9".to_owned();
@@ -36,10 +42,43 @@ pub(crate) fn colour(name: &str) -> String {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    format!("c{}", (hash ^ (hash >> 32)) % COLOURS)
+    let own = ((hash ^ (hash >> 32)) % COLOURS as u64) as usize;
+    // Whoever panicked with it has left it whole: it is only ever assigned to.
+    let mut taken = TAKEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let from_own = (0..COLOURS).map(|step| (own + step) % COLOURS);
+    let mut free = None;
+    for at in from_own {
+        match &taken[at] {
+            Some(other) if other == name => return format!("c{at}"),
+            Some(_) => {}
+            None => free = free.or(Some(at)),
+        }
+    }
+    if let Some(at) = free {
+        taken[at] = Some(name.to_owned());
+    }
+    format!("c{}", free.unwrap_or(own))
 }
 
 /// Distinct classes for the series of one chart, in their order.
 pub(crate) fn series_class(index: usize) -> String {
-    format!("c{}", index as u64 % COLOURS)
+    format!("c{}", index % COLOURS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_its_colour_and_shares_it_only_when_there_are_no_more() {
+        let names: Vec<_> = (0..20).map(|index| format!("service-{index}")).collect();
+        let first: Vec<_> = names.iter().map(|name| colour(name)).collect();
+        let again: Vec<_> = names.iter().map(|name| colour(name)).collect();
+        assert_eq!(first, again);
+        let mut all = first;
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), COLOURS, "every colour is used");
+        assert_eq!(colour(""), "c9");
+    }
 }
