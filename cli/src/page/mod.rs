@@ -19,18 +19,18 @@
 #![allow(dead_code, unused_imports, reason = "the views that use it come next")]
 
 mod assets;
-mod chart;
-mod format;
+pub(crate) mod chart;
+pub(crate) mod format;
 mod go;
 mod headers;
 mod live;
-mod markup;
-mod query;
+pub(crate) mod markup;
+pub(crate) mod query;
 mod request;
 mod shell;
-mod table;
-mod trace;
-mod value;
+pub(crate) mod table;
+pub(crate) mod trace;
+pub(crate) mod value;
 
 pub(crate) use go::{Find, destination};
 pub(crate) use live::{Counters, live};
