@@ -1,5 +1,8 @@
 //! What each page asks of the store, and which part of it it shows.
 
+mod context;
+mod failure;
+
 use std::sync::{Arc, atomic::AtomicU64};
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
