@@ -223,7 +223,7 @@ impl Faults {
         Router::new()
             .route("/faults", get(show))
             .route("/faults/{name}", put(switch))
-            .layer(from_fn(only_from_here))
+            .route_layer(from_fn(only_from_here))
             .with_state(self.clone())
     }
 }

@@ -43,10 +43,11 @@ pub(crate) async fn serve(
         .await
         .map_err(|error| format!("cannot listen at {listen} (--listen, SHOP_LISTEN): {error}"))?;
     let address = listener.local_addr()?;
-    let routes = routes
-        .layer(throughline::http::server())
-        // Not observed: who switches a fault on is no user of the shop.
-        .merge(faults.routes());
+    // The switches are not observed, as who uses them is no user of the shop. In this order:
+    // of two merged routers the last one answers for unknown paths, and those are observed.
+    let routes = faults
+        .routes()
+        .merge(routes.layer(throughline::http::server()));
     let server = axum::serve(
         listener,
         routes.into_make_service_with_connect_info::<SocketAddr>(),

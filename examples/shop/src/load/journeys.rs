@@ -76,7 +76,7 @@ fn buying(rng: &mut Rng) -> Vec<Action> {
     match rng.u32(0..20) {
         // Who is declined takes another card; who waited in vain tries again.
         0..3 => actions.push(Action::CheckOut(CardKind::Declined)),
-        3 => actions.push(Action::CheckOut(CardKind::TimesOut)),
+        3..5 => actions.push(Action::CheckOut(CardKind::TimesOut)),
         _ => {}
     }
     actions.push(Action::CheckOut(CardKind::Good));

@@ -69,8 +69,8 @@ pub(crate) async fn run(arguments: Arguments) -> Ended {
         .route("/payments", post(take))
         .route("/payments/{id}/refunds", post(refunds::refund))
         .with_state(payments)
-        .layer(security_headers())
-        .merge(process::health(&database, &faults));
+        .merge(process::health(&database, &faults))
+        .layer(security_headers());
     let nothing = std::future::ready(());
     process::serve("payments", settings.listen, routes, &faults, nothing).await?;
     process::end("payments", &database, telemetry).await;

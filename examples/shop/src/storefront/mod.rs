@@ -63,14 +63,14 @@ pub(crate) async fn run(arguments: Arguments) -> Ended {
         payments: PaymentClient::new(&arguments.payments)?,
         faults: faults.clone(),
     };
-    let routes = routes(storefront).merge(process::health(&database, &faults));
+    let routes = routes(storefront, process::health(&database, &faults));
     let watched = stock::watch(&database);
     process::serve("storefront", settings.listen, routes, &faults, watched).await?;
     process::end("storefront", &database, telemetry).await;
     Ok(())
 }
 
-fn routes(storefront: Storefront) -> Router {
+fn routes(storefront: Storefront, health: Router) -> Router {
     let (most, within) = REQUESTS;
     Router::new()
         .route("/", get(catalogue::home))
@@ -96,6 +96,8 @@ fn routes(storefront: Storefront) -> Router {
         .route("/admin/users/{name}/enabled", put(admin::enable))
         .route("/admin/sales", get(admin::sales))
         .with_state(storefront)
+        // Before the layers, which are then around the answers for unknown paths as well.
+        .merge(health)
         .layer(attack_signals().requests(most, within))
         .layer(security_headers())
 }

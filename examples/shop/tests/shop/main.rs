@@ -1,0 +1,8 @@
+//! The shop as it is: its processes, a load in front of them, and what reached a receiver.
+
+mod day;
+mod faults;
+mod intake;
+mod process;
+mod signals;
+mod streams;
