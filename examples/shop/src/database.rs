@@ -53,7 +53,8 @@ impl Database {
         folder: &Path,
         name: &'static str,
     ) -> Result<Self, OpenError> {
-        match url {
+        // A compose file cannot leave a variable away, only empty.
+        match url.filter(|url| !url.is_empty()) {
             Some(url) => Self::server(url).await,
             None => Self::file(folder, name).await,
         }

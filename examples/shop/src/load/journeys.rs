@@ -3,8 +3,7 @@
 use fastrand::Rng;
 
 use super::action::{Action, Attack, CardKind};
-use crate::schema::{SOLD_OUT, UNREVIEWED};
-use crate::storefront::DORMANT;
+use crate::storefront::{DORMANT, SOLD_OUT, UNREVIEWED};
 
 const WORDS: [&str; 10] = [
     "oil", "bread", "cheese", "juice", "honey", "rolls", "butter", "tomato", "saffron", "hof",

@@ -61,6 +61,9 @@ enum Summary {
 
 /// How long what is under way may take at the end.
 const DRAINED_WITHIN: Duration = Duration::from_secs(20);
+/// How long the storefront may take to start.
+const OPENS_WITHIN: Duration = Duration::from_secs(60);
+const LOOKS_EVERY: Duration = Duration::from_millis(100);
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(arguments: Arguments) -> Ended {
@@ -80,6 +83,7 @@ pub(crate) async fn run(arguments: Arguments) -> Ended {
         run: run[..8].into(),
         tally: Arc::clone(&tally),
     };
+    wait_for(&shop).await?;
     let (queues, visitors) = welcome(&shop, &plan);
     eprintln!(
         "shop load: {} actions a second of {} users at {}, seed {}",
@@ -98,6 +102,32 @@ pub(crate) async fn run(arguments: Arguments) -> Ended {
         return Err(format!("actions were still under way after {DRAINED_WITHIN:?}").into());
     }
     Ok(())
+}
+
+/// Nobody comes before the shop is open.
+async fn wait_for(shop: &Shop) -> Ended {
+    let opens = async {
+        let mut look = interval(LOOKS_EVERY);
+        loop {
+            look.tick().await;
+            let ready = shop.http.get(format!("{}/readyz", shop.address));
+            if ready
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        open = timeout(OPENS_WITHIN, opens) => open.map_err(|_| {
+            let address = &shop.address;
+            format!("{address}/readyz (--storefront, SHOP_STOREFRONT) did not answer with 200 within {OPENS_WITHIN:?}").into()
+        }),
+        // Then there is nothing to be done either, which `dispatch` sees.
+        () = throughline::shutdown_signal() => Ok(()),
+    }
 }
 
 type Queues = Vec<mpsc::UnboundedSender<action::Action>>;

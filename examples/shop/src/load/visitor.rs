@@ -9,8 +9,7 @@ use super::action::{Action, Attack, CardKind};
 use super::plan::Role;
 use super::tally::Tally;
 use crate::payments::{Card, DECLINED, TIMES_OUT};
-use crate::schema::UNREVIEWED;
-use crate::storefront::password_of;
+use crate::storefront::{UNREVIEWED, password_of};
 
 /// More than the storefront takes for one person's.
 const BURST: u32 = 120;

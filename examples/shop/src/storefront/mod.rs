@@ -7,6 +7,7 @@ mod catalogue;
 mod checkout;
 mod customers;
 mod digests;
+mod goods;
 mod orders;
 mod passwords;
 mod payment_client;
@@ -30,6 +31,7 @@ use crate::settings::Settings;
 use payment_client::PaymentClient;
 
 pub(crate) use customers::{DORMANT, password_of};
+pub(crate) use goods::{SOLD_OUT, UNREVIEWED};
 
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -55,7 +57,7 @@ pub(crate) async fn run(arguments: Arguments) -> Ended {
     let settings = arguments.settings;
     let database = Database::open(settings.database_url.as_deref(), &settings.data, "shop").await?;
     schema::create(&database, schema::SHOP).await?;
-    schema::stock_catalogue(&database).await?;
+    goods::put_on_sale(&database).await?;
     customers::invite(&database).await?;
     let faults = Faults::new(&settings.faults);
     let storefront = Storefront {

@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use throughline::streams::{audit, business, security};
 use uuid::Uuid;
 
-use super::Storefront;
 use super::sessions::Session;
+use super::{Storefront, goods};
 use crate::database::{Database, on};
 use crate::failure::Failure;
 use crate::faults::Fault;
 use crate::money::euros;
 use crate::queue::{self, Kind};
-use crate::{schema, time};
+use crate::time;
 
 struct Order {
     id: String,
@@ -56,7 +56,7 @@ pub(super) async fn list(
 /// The shop's other bug: a query for each product where one for all would do.
 async fn suggestions(database: &Database) -> Result<Vec<String>, sqlx::Error> {
     let mut names = Vec::new();
-    for id in 1..=schema::PRODUCTS {
+    for id in 1..=goods::PRODUCTS {
         let name: Option<String> = on!(database, db => {
             sqlx::query_scalar("SELECT name FROM products WHERE id = $1 AND stock > 0")
                 .bind(id)

@@ -104,7 +104,7 @@ impl Day {
     pub(crate) fn counted(&self, metric: &str, key: &str, value: &str) -> f64 {
         let metrics = throughline_receiver::latest_metrics(&self.contents.metrics);
         let of_name = metrics.into_iter().filter(|found| found.name == metric);
-        let points = of_name.flat_map(|metric| metric.points());
+        let points = of_name.flat_map(Received::points);
         let of_value = points.filter(|point| point.attribute_str(key) == Some(value));
         of_value.map(number).sum()
     }
