@@ -1,4 +1,6 @@
 //! One day in the shop, which all of these tests look at: the same actions each time.
+//!
+//! With `SHOP_TEST_DATABASE_URL` it is spent over an empty PostgreSQL database.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -46,6 +48,9 @@ fn spend() -> Day {
             .env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint())
             .env("THROUGHLINE_TRUSTED_PROXIES", "127.0.0.1")
             .env("SENTRY_DSN", &intake.dsn);
+        if let Ok(database) = std::env::var("SHOP_TEST_DATABASE_URL") {
+            command.env("DATABASE_URL", database);
+        }
         Service::start(command, &data)
     };
     let payments = start("payments", &[]);
