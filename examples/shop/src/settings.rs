@@ -18,7 +18,8 @@ pub(crate) struct Settings {
     /// A PostgreSQL database in place of the files: postgres://user:password@host/name
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(crate) database_url: Option<String>,
-    /// What goes wrong from the start: name, or name=rate, with commas between
+    /// What goes wrong from the start: name, or name=rate, with commas between; `GET /faults` has
+    /// the names
     #[arg(long, env = "SHOP_FAULTS", default_value = "")]
     pub(crate) faults: Plan,
 }

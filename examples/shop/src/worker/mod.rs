@@ -86,13 +86,11 @@ async fn until_told_to_end(database: &Database, faults: &Faults) {
 
 async fn work(database: &Database, faults: &Faults, job: &Job) {
     let attempt = u32::try_from(job.attempt).unwrap_or(u32::MAX);
-    // A job's name is a constant of the program.
-    let (name, key) = match job.kind {
-        Kind::Receipt => ("send_receipt", "order"),
-        Kind::Digest => ("send_email_digest", "user"),
-        Kind::Welcome => ("send_welcome_email", "user"),
+    let key = match job.kind {
+        Kind::Receipt => "order",
+        Kind::Digest | Kind::Welcome => "user",
     };
-    let done = jobs::builder(name)
+    let done = jobs::builder(job.kind.name())
         .enqueued_by(&job.carrier)
         .argument(key, &job.subject)
         .attempt(attempt)

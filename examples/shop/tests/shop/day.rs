@@ -2,7 +2,6 @@
 //!
 //! With `SHOP_TEST_DATABASE_URL` it is spent over an empty PostgreSQL database.
 
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,10 +9,11 @@ use serde_json::Value;
 use throughline_receiver::proto::common::v1::any_value;
 use throughline_receiver::proto::logs::v1::LogRecord;
 use throughline_receiver::proto::trace::v1::Span;
-use throughline_receiver::{Attributes, Contents, Received, Receiver};
+use throughline_receiver::{Attributes, Contents, Received};
 
 use crate::intake::Intake;
-use crate::process::{self, Ended, Service};
+use crate::open::{Faults, Shop, folder};
+use crate::process::Ended;
 
 pub(crate) struct Day {
     /// What the load says that it did.
@@ -29,55 +29,26 @@ pub(crate) static DAY: LazyLock<Day> = LazyLock::new(spend);
 
 const JOBS_DONE_WITHIN: Duration = Duration::from_secs(60);
 
-/// A folder of this run alone.
-pub(crate) fn folder(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("shop-{name}"));
-    std::fs::remove_dir_all(&folder).ok();
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 fn spend() -> Day {
-    let receiver = Receiver::start().unwrap();
-    let intake = Intake::start();
-    let data = folder("day");
-    let start = |part: &str, arguments: &[&str]| {
-        let mut command = process::shop(part);
-        command
-            .args(arguments)
-            .env("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.http_endpoint())
-            .env("THROUGHLINE_TRUSTED_PROXIES", "127.0.0.1")
-            .env("SENTRY_DSN", &intake.dsn);
-        if let Ok(database) = std::env::var("SHOP_TEST_DATABASE_URL") {
-            command.env("DATABASE_URL", database);
-        }
-        Service::start(command, &data)
-    };
-    let payments = start("payments", &[]);
-    let storefront = start("storefront", &["--payments", payments.address()]);
-    let worker = start("worker", &[]);
-
-    let load = process::load(
-        &storefront,
-        &[
-            "--seed=7",
-            "--actions=600",
-            "--rate=100",
-            "--users=40",
-            "--with=panics,failing_jobs",
-            "--summary=json",
-        ],
-    );
-    assert!(load.status.success(), "{load:?}");
-    let summary: Value = serde_json::from_slice(&load.stdout).unwrap();
-
+    let database = std::env::var("SHOP_TEST_DATABASE_URL").ok();
+    let shop = Shop::open(&folder("day"), database, &Faults::default());
+    let summary = shop.visited(&[
+        "--seed=7",
+        "--actions=600",
+        "--rate=100",
+        "--users=40",
+        "--with=panics,failing_jobs",
+        "--summary=json",
+    ]);
     let asked = summary["jobs"]["asked"].as_u64().unwrap();
-    let done = receiver.blocking_wait_until(JOBS_DONE_WITHIN, |contents| {
-        let done = contents.spans.iter().filter(|span| is_asked_for(span));
-        done.count() as u64 == asked
-    });
+    let done = shop
+        .receiver
+        .blocking_wait_until(JOBS_DONE_WITHIN, |contents| {
+            let done = contents.spans.iter().filter(|span| is_asked_for(span));
+            done.count() as u64 == asked
+        });
     done.unwrap_or_else(|error| panic!("{asked} jobs were asked for: {error}"));
-    let ended = [storefront, payments, worker].map(Service::end);
+    let (receiver, intake, ended) = shop.close();
     Day {
         summary,
         contents: receiver.contents(),

@@ -5,6 +5,7 @@
 mod day;
 mod faults;
 mod intake;
+mod open;
 mod process;
 mod signals;
 mod streams;
