@@ -63,6 +63,8 @@ impl Process {
             .env("OTEL_METRIC_EXPORT_INTERVAL", "2000");
         if let Some(payments) = payments {
             command.args(["--payments", payments]);
+            // The customers come from everywhere, which their requests say in a header.
+            command.env("THROUGHLINE_TRUSTED_PROXIES", "127.0.0.1");
         }
         Self::start(name, command)
     }

@@ -184,4 +184,28 @@ mod tests {
         assert!(size("12").is_err() && size("5XB").is_err() && size("").is_err());
         assert!(size("99999999999999999999GB").is_err());
     }
+
+    #[test]
+    fn every_option_and_its_variable_are_in_the_documentation() {
+        use clap::CommandFactory;
+
+        #[derive(clap::Parser)]
+        struct Dev {
+            #[command(flatten)]
+            _options: Options,
+        }
+
+        let documented = include_str!("../../../docs/viewer.md");
+        for argument in Dev::command().get_arguments() {
+            let Some(long) = argument.get_long() else {
+                continue;
+            };
+            let variable = match argument.get_env() {
+                Some(variable) => format!("`{}`", variable.to_string_lossy()),
+                None => "–".into(),
+            };
+            let row = format!("| `--{long}` | {variable} |");
+            assert!(documented.contains(&row), "docs/viewer.md has no {row:?}");
+        }
+    }
 }
