@@ -72,6 +72,8 @@ pub(super) enum Action {
         detailed: bool,
     },
     ShowOrder,
+    /// Somebody else's.
+    ForeignOrder,
     Refund(&'static str),
     Subscribe(&'static str),
     Digest,
@@ -116,6 +118,7 @@ impl Action {
             Self::CheckOut(_) => "checkout",
             Self::Orders { .. } => "orders",
             Self::ShowOrder => "order",
+            Self::ForeignOrder => "order_of_another",
             Self::Refund(_) => "refund",
             Self::Subscribe(_) => "subscribe",
             Self::Digest => "digest",

@@ -154,7 +154,12 @@ fn subscription(rng: &mut Rng) -> Vec<Action> {
 
 /// What is behind the pages that are not for everybody?
 fn curiosity() -> Vec<Action> {
-    vec![Action::LogIn, Action::ListUsers, Action::Sales]
+    vec![
+        Action::LogIn,
+        Action::ListUsers,
+        Action::ForeignOrder,
+        Action::Sales,
+    ]
 }
 
 fn review(rng: &mut Rng) -> Vec<Action> {
@@ -191,7 +196,8 @@ pub(super) fn bug() -> Vec<Action> {
 
 pub(super) fn of_staff(rng: &mut Rng) -> Vec<Action> {
     let account = rng.u32(..DORMANT);
-    let mut actions = vec![Action::LogIn, Action::ListUsers];
+    // Who helps a customer looks at the order.
+    let mut actions = vec![Action::LogIn, Action::ListUsers, Action::ForeignOrder];
     actions.extend([false, true].map(|enabled| Action::Enable { account, enabled }));
     actions.extend([Action::Sales, Action::LogOut]);
     actions

@@ -198,7 +198,7 @@ mod tests {
         let all = "home search product rating review login login_wrong_password \
                    login_unknown_user login_guess logout register login_guest change_password \
                    profile profile_update profile_export basket basket_add basket_remove checkout \
-                   orders order refund subscribe digest admin_users admin_enable admin_disable \
+                   orders order order_of_another refund subscribe digest admin_users admin_enable admin_disable \
                    admin_sales probe burst";
         for name in all.split_whitespace() {
             assert!(counted.contains_key(name), "{name} in {counted:?}");

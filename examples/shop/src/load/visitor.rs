@@ -9,7 +9,7 @@ use super::action::{Action, Attack, CardKind};
 use super::plan::Role;
 use super::tally::Tally;
 use crate::payments::{Card, DECLINED, TIMES_OUT};
-use crate::storefront::{UNREVIEWED, password_of};
+use crate::storefront::{HOUSE_ORDER, UNREVIEWED, password_of};
 
 /// More than the storefront takes for one person's.
 const BURST: u32 = 120;
@@ -168,6 +168,7 @@ impl Visitor {
                 Some(order) => drop(self.get(&format!("/orders/{order}")).await),
                 None => self.shop.tell(|tally| tally.left_out(name)),
             },
+            Action::ForeignOrder => drop(self.get(&format!("/orders/{HOUSE_ORDER}")).await),
             Action::Refund(reason) => match self.order.take() {
                 Some(order) => self.refund(&order, reason).await,
                 None => self.shop.tell(|tally| tally.left_out(name)),

@@ -17,6 +17,8 @@ use crate::failure::Failure;
 use crate::queue::{self, Kind};
 
 const SHORTEST_PASSWORD: usize = 12;
+/// From so many failed logins in a row on, whoever it is has not just forgotten the password.
+const GUESSES: i64 = 10;
 const TOO_SHORT: Failure = Failure::Refused(
     StatusCode::UNPROCESSABLE_ENTITY,
     "a password has 12 characters at least",
@@ -90,6 +92,17 @@ pub(super) async fn log_in(
             .execute(db)
             .await?;
     });
+    if failed > 0 && failed % GUESSES == 0 {
+        throughline::security!(
+            "rate_limit.exceeded",
+            event.severity = "high",
+            rate_limit.name = "account_logins",
+            rate_limit.count = failed,
+            rate_limit.limit = GUESSES,
+            user.name = asked.name,
+            "somebody guesses the password of an account"
+        );
+    }
     if !right {
         return Err(refuse(
             &asked.name,

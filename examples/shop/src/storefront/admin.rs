@@ -106,6 +106,15 @@ pub(super) async fn sales(
         report.type = "sales",
         "sales report"
     );
-    audit::exported("report", "sales").emit();
+    throughline::audit!(
+        "report.generated",
+        user.id = session.user,
+        audit.action = "generate report",
+        audit.resource.type = "report",
+        audit.resource.id = "sales",
+        audit.outcome = "success",
+        report.record.count = rows.len(),
+        "sales report was generated"
+    );
     Ok(Json(json!({ "sales": rows })))
 }

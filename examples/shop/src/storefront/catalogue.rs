@@ -80,6 +80,8 @@ pub(super) async fn search(
     };
     counter!(SEARCHES, "search.found" => found).increment(1);
     analytics::feature_used("search").emit();
+    // Not what was looked for, which may be anything.
+    throughline::analytics!("search.answered", search.result.count = products.len());
     Ok(Json(products.into_iter().map(product_json).collect()))
 }
 

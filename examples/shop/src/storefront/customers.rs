@@ -11,6 +11,9 @@ pub(crate) const CUSTOMERS: u32 = 200;
 /// Accounts that nobody uses, for administrators to disable and enable.
 pub(crate) const DORMANT: u32 = 10;
 
+/// The first order of all, which is nobody's who comes.
+pub(crate) const HOUSE_ORDER: &str = "o-house";
+
 /// The password of an account of the first day. Public, as is everything about the shop's
 /// users; nobody else has it.
 pub(crate) fn password_of(name: &str) -> String {
@@ -68,6 +71,10 @@ pub(super) async fn invite(database: &Database) -> Ended {
             .execute(&mut *transaction)
             .await?;
         }
+        sqlx::query("INSERT INTO orders VALUES ($1, 'u-house', 'paid', 4200, 'p-house', 0)")
+            .bind(HOUSE_ORDER)
+            .execute(&mut *transaction)
+            .await?;
         transaction.commit().await?;
         Ok::<_, Error>(())
     })?;

@@ -30,7 +30,7 @@ use crate::schema;
 use crate::settings::Settings;
 use payment_client::PaymentClient;
 
-pub(crate) use customers::{DORMANT, password_of};
+pub(crate) use customers::{DORMANT, HOUSE_ORDER, password_of};
 pub(crate) use goods::{SOLD_OUT, UNREVIEWED};
 
 #[derive(Args)]

@@ -37,6 +37,13 @@ async fn fill_up(database: &Database) -> Result<(), sqlx::Error> {
         .fetch_all(db)
         .await?
     });
+    if !filled.is_empty() {
+        throughline::business!(
+            "stock.filled_up",
+            product.count = filled.len(),
+            "stock was filled up"
+        );
+    }
     for product in filled {
         audit::updated("product", product)
             .system("fill_up_stock")

@@ -13,10 +13,21 @@ use nix::unistd::Pid;
 const LISTENS_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) struct Service {
-    child: Child,
+    child: Running,
     address: String,
     stdout: JoinHandle<String>,
     stderr: JoinHandle<String>,
+}
+
+/// Does not outlive a test that fails.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has mostly ended by then.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
 }
 
 /// How a service ended, and all that it printed.
@@ -71,8 +82,9 @@ impl Service {
             }
             text
         });
+        let child = Running(child);
         let Ok(address) = address.recv_timeout(LISTENS_WITHIN) else {
-            child.kill().unwrap();
+            drop(child);
             panic!("it did not listen; it said:\n{}", stderr.join().unwrap());
         };
         Self {
@@ -89,10 +101,10 @@ impl Service {
 
     /// Asks it to end as an orchestrator does, and waits until it has.
     pub(crate) fn end(mut self) -> Ended {
-        let pid = Pid::from_raw(self.child.id().try_into().unwrap());
+        let pid = Pid::from_raw(self.child.0.id().try_into().unwrap());
         kill(pid, Signal::SIGTERM).unwrap();
         Ended {
-            succeeded: self.child.wait().unwrap().success(),
+            succeeded: self.child.0.wait().unwrap().success(),
             stdout: self.stdout.join().unwrap(),
             stderr: self.stderr.join().unwrap(),
         }

@@ -75,6 +75,21 @@ fn each_attack_is_counted_by_its_kind() {
 }
 
 #[test]
+fn what_is_not_somebodys_own_is_denied_by_name() {
+    let denied = DAY.events("auth.permission.denied");
+    let actions: BTreeSet<_> = denied
+        .iter()
+        .map(|record| record.attribute_str("audit.action").unwrap_or_default())
+        .collect();
+    let all = ["list users", "sales report", "view order"];
+    assert_eq!(actions, BTreeSet::from(all));
+    for record in denied {
+        assert!(record.attribute_str("user.id").is_some());
+        assert_eq!(record.attribute_str("user.roles"), Some("customer"));
+    }
+}
+
+#[test]
 fn a_failed_login_says_from_where_and_for_whom() {
     for record in DAY.events("auth.login.failed") {
         let address = record.attribute_str("client.address").unwrap();
