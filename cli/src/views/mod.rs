@@ -2,6 +2,11 @@
 
 mod context;
 mod failure;
+mod lines;
+mod logs;
+mod stream;
+mod table;
+mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -32,6 +37,8 @@ pub(crate) fn router(app: App) -> Router {
     let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route("/live", get(live))
+        .route("/logs", get(logs::logs))
+        .route("/logs.json", get(logs::export))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,
