@@ -130,7 +130,7 @@ pub(crate) struct LogLine {
 }
 
 impl LogLine {
-    fn level(&self) -> (&'static str, &'static str) {
+    pub(crate) fn level(&self) -> (&'static str, &'static str) {
         level(self.severity)
     }
 
@@ -142,11 +142,11 @@ impl LogLine {
         href(&["traces", &self.trace_id], &[("span", &self.span_id)])
     }
 
-    fn class(&self) -> String {
+    pub(crate) fn class(&self) -> String {
         colour(&self.service)
     }
 
-    fn text(&self) -> Markup {
+    pub(crate) fn text(&self) -> Markup {
         let mut markup = Markup::new();
         if self.message.is_empty() {
             markup.element("span", &[("class", &"muted")], &self.event);

@@ -3,7 +3,10 @@
 mod context;
 mod failure;
 mod lines;
+mod links;
 mod logs;
+mod record;
+mod security;
 mod stream;
 mod table;
 mod volume;
@@ -39,6 +42,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/live", get(live))
         .route("/logs", get(logs::logs))
         .route("/logs.json", get(logs::export))
+        .route("/logs/{id}", get(record::record))
+        .route("/security", get(security::security))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,

@@ -6,6 +6,7 @@ mod metric;
 mod query;
 mod record;
 mod span;
+mod subject;
 mod traffic;
 
 use std::{
