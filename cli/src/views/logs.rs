@@ -1,7 +1,5 @@
 //! The log: streams, levels, words and attributes, the newest line first.
 
-use std::sync::Arc;
-
 use askama::Template;
 use axum::{
     extract::State,
@@ -15,7 +13,10 @@ use super::{
     context::{Context, services},
     failure::failure,
     lines::{line, trace_id},
+    links::Links,
+    performance,
     stream::{Item, says},
+    table::Table,
     volume::{by_level, totals},
 };
 use crate::{
@@ -86,6 +87,8 @@ struct Logs {
     /// Parameters that the form has no field for.
     kept: Vec<(String, String)>,
     chart: Option<Markup>,
+    /// Of the stream `performance`.
+    slow: Option<Table>,
     lines: LogTable,
     pager: Pager,
     /// Where to search on, and how far back it got, where time ran out.
@@ -206,6 +209,12 @@ fn answer(
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .collect(),
         chart,
+        slow: match query.get("stream") {
+            Some(performance::STREAM) if row("before").is_none() && filter.query.is_empty() => {
+                performance::slowest(reader, context, &Links::of(request))?
+            }
+            _ => None,
+        },
         lines: LogTable {
             caption: "Records, the newest first".to_owned(),
             lines: found

@@ -1,10 +1,15 @@
 //! What each page asks of the store, and which part of it it shows.
 
+mod analytics;
+mod audit;
+mod business;
 mod context;
 mod failure;
 mod lines;
 mod links;
 mod logs;
+mod money;
+mod performance;
 mod record;
 mod security;
 mod stream;
@@ -44,6 +49,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
         .route("/security", get(security::security))
+        .route("/audit", get(audit::audit))
+        .route("/business", get(business::business))
+        .route("/analytics", get(analytics::analytics))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,

@@ -40,6 +40,34 @@ impl Records {
     }
 }
 
+/// Counts things by their name, and gives those that there are most of.
+#[derive(Debug, Default)]
+pub(super) struct Tally(std::collections::BTreeMap<String, u64>);
+
+impl Tally {
+    /// What has no name is not counted.
+    pub(super) fn add(&mut self, name: String) {
+        if !name.is_empty() {
+            *self.0.entry(name).or_default() += 1;
+        }
+    }
+
+    pub(super) fn of(&self, name: &str) -> u64 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    pub(super) fn most(&self, limit: usize) -> Vec<(&str, u64)> {
+        let mut most: Vec<_> = self
+            .0
+            .iter()
+            .map(|(name, count)| (name.as_str(), *count))
+            .collect();
+        most.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        most.truncate(limit);
+        most
+    }
+}
+
 /// Reads the newest records that fit.
 pub(super) fn read(reader: &Reader, filter: &RecordFilter) -> Result<Records, StoreError> {
     let began = Instant::now();
