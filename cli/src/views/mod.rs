@@ -1,16 +1,13 @@
 //! What each page asks of the store, and which part of it it shows.
 
-mod analytics;
-mod audit;
-mod business;
 mod context;
 mod failure;
 mod lines;
 mod links;
 mod logs;
-mod money;
-mod performance;
+mod overview;
 mod record;
+mod red;
 mod security;
 mod stream;
 mod table;
@@ -45,13 +42,11 @@ pub(crate) fn router(app: App) -> Router {
     let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route("/live", get(live))
+        .route("/", get(overview::overview))
         .route("/logs", get(logs::logs))
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
         .route("/security", get(security::security))
-        .route("/audit", get(audit::audit))
-        .route("/business", get(business::business))
-        .route("/analytics", get(analytics::analytics))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,
