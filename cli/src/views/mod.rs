@@ -10,10 +10,13 @@ mod links;
 mod logs;
 mod money;
 mod performance;
+mod overview;
 mod record;
+mod red;
 mod security;
 mod stream;
 mod table;
+mod traces;
 mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
@@ -45,6 +48,8 @@ pub(crate) fn router(app: App) -> Router {
     let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route("/live", get(live))
+        .route("/", get(overview::overview))
+        .route("/traces", get(traces::traces))
         .route("/logs", get(logs::logs))
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))

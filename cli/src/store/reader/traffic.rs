@@ -212,6 +212,44 @@ impl Reader {
         Ok(slice.map(|slice| slice * SLICE_SECONDS))
     }
 
+    /// The names of endpoints that were called since then, in the order of the alphabet.
+    pub(crate) fn routes(
+        &self,
+        since: i64,
+        service: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let service = match service {
+            Some(name) => match self.id_of(name)? {
+                Some(id) => Some(id),
+                None => return Ok(Vec::new()),
+            },
+            None => None,
+        };
+        let mut select = self.connection.prepare_cached(
+            "SELECT DISTINCT text.text FROM red JOIN text ON text.id = red.name
+             WHERE slice >= ?1 AND (?2 IS NULL OR service = ?2) ORDER BY text.text LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let names = select
+            .query_map(
+                params![since / 1_000_000_000 / SLICE_SECONDS, service, limit],
+                |row| row.get(0),
+            )?
+            .collect::<Result<_, _>>()?;
+        Ok(names)
+    }
+
+    /// Whether nothing was ever stored, or all of it has been deleted.
+    pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.connection.query_row(
+            "SELECT NOT EXISTS (SELECT 1 FROM chunk) AND NOT EXISTS (SELECT 1 FROM series)
+             AND NOT EXISTS (SELECT 1 FROM issue)",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+
     /// How much is stored.
     pub(crate) fn sizes(&self) -> Result<Sizes, StoreError> {
         let number = |sql: &str| {
