@@ -3,19 +3,22 @@
 mod analytics;
 mod audit;
 mod business;
+mod compare;
 mod context;
 mod failure;
 mod lines;
 mod links;
 mod logs;
 mod money;
-mod performance;
+mod otlp_json;
 mod overview;
+mod performance;
 mod record;
 mod red;
 mod security;
 mod stream;
 mod table;
+mod trace;
 mod traces;
 mod volume;
 
@@ -50,6 +53,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/live", get(live))
         .route("/", get(overview::overview))
         .route("/traces", get(traces::traces))
+        .route("/traces/{trace}", get(trace::trace))
+        .route("/compare", get(compare::compare))
         .route("/logs", get(logs::logs))
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
