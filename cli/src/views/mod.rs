@@ -14,6 +14,7 @@ mod record;
 mod security;
 mod stream;
 mod table;
+mod users;
 mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
@@ -49,6 +50,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
         .route("/security", get(security::security))
+        .route("/users", get(users::users))
         .route("/audit", get(audit::audit))
         .route("/business", get(business::business))
         .route("/analytics", get(analytics::analytics))
