@@ -5,6 +5,8 @@ mod audit;
 mod business;
 mod context;
 mod failure;
+mod go;
+mod health;
 mod lines;
 mod links;
 mod logs;
@@ -50,6 +52,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
         .route("/security", get(security::security))
+        .route("/go", get(go::go))
+        .route("/health", get(health::health))
         .route("/users", get(users::users))
         .route("/audit", get(audit::audit))
         .route("/business", get(business::business))

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::Reader;
-use crate::store::{SLICE_SECONDS, StoreError, ids};
+use crate::store::{SLICE_SECONDS, StoreError, ids, trace_of};
 
 impl Reader {
     /// The errors, by their group and its title, that a record is one of, or that happened in its
@@ -161,6 +161,31 @@ impl Reader {
             happened: newest.map_or(0, |(_, happened)| happened.unsigned_abs()),
             uncounted: u64::try_from(uncounted).unwrap_or(0),
         })
+    }
+
+    /// The trace of a span, if it is among the newest two million: spans are indexed by their
+    /// traces, and not by themselves.
+    pub(crate) fn trace_of_span(&self, span: u64) -> Result<Option<u128>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached(
+                "SELECT trace, trace_high FROM span WHERE span = ?1
+                    AND id > (SELECT coalesce(max(id), 0) FROM span) - 2000000
+                 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([span.cast_signed()], |row| {
+                Ok(trace_of(row.get(0)?, row.get(1)?))
+            })
+            .optional()?)
+    }
+
+    /// The group of an error by the id of one of its events.
+    pub(crate) fn issue_of_event(&self, event: &str) -> Result<Option<i64>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT issue FROM occurrence WHERE event = ?1 LIMIT 1")?
+            .query_row([event], |row| row.get(0))
+            .optional()?)
     }
 
     /// The newest value of a series that is a number, and when it was.
