@@ -6,6 +6,8 @@ mod business;
 mod compare;
 mod context;
 mod failure;
+mod go;
+mod health;
 mod lines;
 mod links;
 mod logs;
@@ -20,6 +22,7 @@ mod stream;
 mod table;
 mod trace;
 mod traces;
+mod users;
 mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
@@ -59,6 +62,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
         .route("/security", get(security::security))
+        .route("/go", get(go::go))
+        .route("/health", get(health::health))
+        .route("/users", get(users::users))
         .route("/audit", get(audit::audit))
         .route("/business", get(business::business))
         .route("/analytics", get(analytics::analytics))

@@ -27,6 +27,7 @@ pub(crate) use metric::{Exemplar, MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};
 pub(crate) use span::{SpanFilter, SpanRow, Status, Trace, TraceSummary};
+pub(crate) use subject::{Lag, LastSeen, UserIssue};
 pub(crate) use traffic::{Endpoint, EndpointSlice, Sizes, Volume};
 
 /// How many looked-up names and resources a reader remembers.
