@@ -467,6 +467,23 @@ impl Reader {
         Ok(start.unwrap_or_default().unsigned_abs())
     }
 
+    /// A span by its row, with all that came.
+    pub(crate) fn span_of_row(
+        &self,
+        id: i64,
+    ) -> Result<Option<(SpanRow, Stored<Span>)>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM span WHERE id = ?1"))?;
+        let mut rows = select.query([id])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let row = self.span_row(row)?;
+        let span = self.decode_spans(std::slice::from_ref(&row))?.pop();
+        Ok(span.map(|span| (row, span)))
+    }
+
     /// A span by its ids.
     pub(crate) fn span(&self, trace: u128, span: u64) -> Result<Option<SpanRow>, StoreError> {
         Ok(self
