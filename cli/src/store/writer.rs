@@ -294,6 +294,7 @@ impl Writer {
             self.spans.write(&self.connection, received)?;
             self.records.write(&self.connection, received)?;
         }
+        self.issues.write(&self.connection)?;
         changed.errors += self.issues.take_changed();
         self.connection.execute_batch("COMMIT")?;
         Ok((stored, changed))
@@ -370,7 +371,10 @@ impl Writer {
                 } else {
                     self.red.seen_span(place.row);
                 }
-                if item.status == 2 || item.exception {
+                // A failed span without an exception is an error only where a request came in.
+                if item.status == 2
+                    && (item.exception || red::is_entry(item.kind, item.parent.is_some()))
+                {
                     self.issues.span(
                         connection,
                         &mut self.interner,
@@ -458,8 +462,12 @@ impl Writer {
                         connection,
                         &mut self.interner,
                         place.row,
-                        bytes,
-                        resource_body,
+                        happened,
+                        super::issues::Sent {
+                            item: bytes,
+                            scope: bytes_at(&parsed.body, &group.scope),
+                            resource: resource_body,
+                        },
                     )?;
                 }
                 if self.records.is_full() {
@@ -479,7 +487,7 @@ impl Writer {
         self.interner.clear();
         self.spans.discard();
         self.records.discard();
-        self.issues.take_changed();
+        self.issues.roll_back();
         self.outbox.roll_back();
         if let Err(error) = self.red.catch_up(&self.connection) {
             tracing::warn!(%error, "cannot count again what is stored");

@@ -179,13 +179,22 @@ fn value<'a>(items: impl Iterator<Item = &'a Item>) -> Sums {
     sums
 }
 
+/// A sum of those that were read.
+fn at_least(records: &Records, sums: Sums) -> String {
+    if records.more && sums.iter().next().is_some() {
+        format!("at least {sums}")
+    } else {
+        sums.to_string()
+    }
+}
+
 fn cards(volumes: &[Volume], records: &Records) -> Vec<(&'static str, String, String)> {
     let refunds = records
         .items
         .iter()
         .filter(|(_, record)| !says(&record.item.attributes, "refund.id").is_empty());
     let with_value = |name, event: &'static str| {
-        let worth = value(of(records, event)).to_string();
+        let worth = at_least(records, value(of(records, event)));
         (name, count(number_of(volumes, event)), worth)
     };
     vec![
@@ -194,7 +203,7 @@ fn cards(volumes: &[Volume], records: &Records) -> Vec<(&'static str, String, St
         (
             "Given back",
             count(refunds.clone().count() as u64),
-            value(refunds).to_string(),
+            at_least(records, value(refunds)),
         ),
         with_value("Invoices", "invoice.created"),
         with_value("Subscriptions", "subscription.created"),

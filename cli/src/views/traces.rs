@@ -1,7 +1,7 @@
 //! Traces: searched by service, route, status, duration, words, attributes, user and request, the
 //! newest first.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use askama::Template;
 use axum::{extract::State, response::Response};
@@ -28,6 +28,8 @@ use crate::{
 
 /// Traces of one page.
 const TRACES: usize = 50;
+/// Traces that are drawn.
+const DOTS: usize = 250;
 /// Routes that the field proposes.
 const ROUTES: usize = 200;
 
@@ -215,14 +217,20 @@ fn answer(reader: &Reader, request: &PageRequest, context: &Context) -> Result<T
     let before = query.get("before").and_then(|row| row.parse().ok());
     let found = reader.traces(&filter, before, TRACES)?;
 
+    // More dots than lines, where they cost little.
+    let mut drawn: Vec<TraceSummary> = found.items.clone();
+    if let (Some(next), true) = (found.next, filter.query.is_empty()) {
+        let listed: HashSet<u128> = drawn.iter().map(|one| one.trace).collect();
+        let more = reader.traces(&filter, Some(next), DOTS - TRACES)?.items;
+        drawn.extend(more.into_iter().filter(|one| !listed.contains(&one.trace)));
+    }
     let longest = found
         .items
         .iter()
         .map(|one| one.duration)
         .max()
         .unwrap_or(0);
-    let dots: Vec<Dot> = found
-        .items
+    let dots: Vec<Dot> = drawn
         .iter()
         .map(|one| Dot {
             trace_id: trace_id(one.trace),
@@ -233,11 +241,11 @@ fn answer(reader: &Reader, request: &PageRequest, context: &Context) -> Result<T
             failed: one.errors > 0,
         })
         .collect();
-    // As far as the list goes, so that the dots have room.
-    let start = found.items.iter().map(|one| one.start).min().unwrap_or(0);
+    // As far as they go, so that the dots have room.
+    let start = drawn.iter().map(|one| one.start).min().unwrap_or(0);
     let end = match before {
         None => context.now.unsigned_abs(),
-        Some(_) => found.items.iter().map(|one| one.start).max().unwrap_or(0),
+        Some(_) => drawn.iter().map(|one| one.start).max().unwrap_or(0),
     };
     let at = |row: i64| query.with("before", &row.to_string()).at(&request.path);
     let (mut further, mut older) = (None, None);
@@ -280,7 +288,7 @@ fn answer(reader: &Reader, request: &PageRequest, context: &Context) -> Result<T
         } else if before.is_some() {
             "No older traces.".to_owned()
         } else {
-            format!("No traces fit in {}.", request.since().words)
+            format!("No traces fit: {}.", request.since().words)
         },
         wider: (found.items.is_empty() && request.since() != Since::named(Some("all")))
             .then(|| request.with("since", "all")),

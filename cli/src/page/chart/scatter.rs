@@ -50,7 +50,7 @@ pub(crate) fn scatter(request: &PageRequest, start: u64, end: u64, dots: &[Dot])
     let hint = "a dot leads to its trace, a band to all of such a length";
     markup
         .open("figcaption", &[])
-        .text(&"Duration of these traces ")
+        .text(&"Duration ")
         .element("span", &[("class", &"muted")], &hint)
         .close("figcaption");
     // The list below has the same links for whoever cannot see dots.
