@@ -22,7 +22,8 @@ mod servers;
 
 /// Shell, `httpd`, `chown`: the small tools of the compose file.
 pub const BUSYBOX: &str = "docker.io/library/busybox:1.35.0";
-pub(crate) use self::recipe::{ALERTMANAGER, COLLECTOR, GRAFANA, JAEGER, LOKI, PROMETHEUS};
+pub use self::recipe::JAEGER;
+pub(crate) use self::recipe::{ALERTMANAGER, COLLECTOR, GRAFANA, LOKI, PROMETHEUS};
 
 const LABEL: &str = "org.throughline.recipe";
 

@@ -1,7 +1,23 @@
 //! What each page asks of the store, and which part of it it shows.
 
+mod analytics;
+mod audit;
+mod business;
 mod context;
 mod failure;
+mod lines;
+mod links;
+mod logs;
+mod money;
+mod performance;
+mod overview;
+mod record;
+mod red;
+mod security;
+mod stream;
+mod table;
+mod traces;
+mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -32,6 +48,15 @@ pub(crate) fn router(app: App) -> Router {
     let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route("/live", get(live))
+        .route("/", get(overview::overview))
+        .route("/traces", get(traces::traces))
+        .route("/logs", get(logs::logs))
+        .route("/logs.json", get(logs::export))
+        .route("/logs/{id}", get(record::record))
+        .route("/security", get(security::security))
+        .route("/audit", get(audit::audit))
+        .route("/business", get(business::business))
+        .route("/analytics", get(analytics::analytics))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,

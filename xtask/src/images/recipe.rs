@@ -15,7 +15,8 @@ pub(crate) const PROMETHEUS: &str = "docker.io/prom/prometheus:v3.15.0";
 pub(crate) const ALERTMANAGER: &str = "docker.io/prom/alertmanager:v0.31.1";
 pub(crate) const LOKI: &str = "docker.io/grafana/loki:3.7.8";
 pub(crate) const GRAFANA: &str = "docker.io/grafana/grafana:13.3.0";
-pub(crate) const JAEGER: &str = "docker.io/jaegertracing/jaeger:2.13.0";
+/// Also what `throughline dev` is measured beside.
+pub const JAEGER: &str = "docker.io/jaegertracing/jaeger:2.13.0";
 const BUGSINK: &str = "docker.io/bugsink/bugsink:2.6.1";
 
 /// Raised when code that lays out the images changes what is in them.

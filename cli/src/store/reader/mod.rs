@@ -6,6 +6,7 @@ mod metric;
 mod query;
 mod record;
 mod span;
+mod subject;
 mod traffic;
 
 use std::{
@@ -21,7 +22,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, schema};
 
-pub(crate) use item::Stored;
+pub(crate) use item::{Stored, attribute};
 pub(crate) use metric::{Exemplar, MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};

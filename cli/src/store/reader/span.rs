@@ -7,7 +7,7 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
-use rusqlite::{Row, params_from_iter, types::Value};
+use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{Page, Query, Reader, Stored, item::decode, query::Term};
 use crate::{
@@ -437,6 +437,16 @@ impl Reader {
                 scope: row.get(16)?,
             },
         })
+    }
+
+    /// When a span that has this row began, in nanoseconds since 1970; 0 where there is none.
+    pub(crate) fn span_start(&self, row: i64) -> Result<u64, StoreError> {
+        let start: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT start FROM span WHERE id >= ?1 ORDER BY id LIMIT 1")?
+            .query_row([row], |row| row.get(0))
+            .optional()?;
+        Ok(start.unwrap_or_default().unsigned_abs())
     }
 
     /// A span by its ids.
