@@ -6,3 +6,4 @@
 mod foreign_clients;
 mod harness;
 mod site;
+mod stored_clients;
