@@ -70,10 +70,11 @@ impl Dev {
         for port in ["--otlp-grpc", "--otlp-http", "--page"] {
             command.args([port, "127.0.0.1:0"]);
         }
-        if !arguments.iter().any(|argument| argument == "--memory") {
-            command.arg("--data-dir").arg(data.path());
-        }
-        command.args(["--announce", "json"]).args(&arguments);
+        command
+            .arg("--data-dir")
+            .arg(data.path())
+            .args(["--announce", "json"])
+            .args(&arguments);
         Self::launch(command, data, arguments).await
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct Options {
     /// What goes wrong in the shop: name or name=rate, with commas between; a name that does not exist lists them
     #[arg(long, value_name = "FAULTS", default_value = "")]
     faults: String,
+
+    #[command(flatten)]
+    data: dev::DataDir,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -71,7 +74,7 @@ async fn demo(options: &Options) -> Result<ExitCode> {
         program = build::shop() => program?,
         () = stop.wanted() => return Ok(ExitCode::from(INTERRUPTED)),
     };
-    let (viewer, running) = viewer().await?;
+    let (viewer, running) = viewer(&options.data).await?;
     // What the shop sells and to whom is of this run alone.
     let data = std::env::temp_dir().join(format!("throughline-demo-{}", std::process::id()));
     let outcome = shop(options, &program, &running, &data, &mut stop).await;
@@ -83,18 +86,14 @@ async fn demo(options: &Options) -> Result<ExitCode> {
 }
 
 /// The viewer that runs here already, or one of our own, in memory.
-async fn viewer() -> Result<(Option<Dev>, Running)> {
-    let folder = dev::DataDir::default().path()?;
+async fn viewer(data: &dev::DataDir) -> Result<(Option<Dev>, Running)> {
+    let folder = data.path()?;
     if let Some(running) = dev::running(&folder) {
         step("sending to the `throughline dev` that runs already");
         return Ok((None, running));
     }
-    let viewer = Dev::start(&dev::Options::in_memory([
-        free_or_any(4317),
-        free_or_any(4318),
-        free_or_any(8969),
-    ]))
-    .await?;
+    let ports = [4317, 4318, 8969].map(free_or_any);
+    let viewer = Dev::start(&dev::Options::in_memory(data.clone(), ports)).await?;
     let running = viewer.running().clone();
     Ok((Some(viewer), running))
 }

@@ -80,7 +80,7 @@ pub(crate) struct Options {
 }
 
 /// Where the database lies: the same for `dev` and for what reads beside it.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub(crate) struct DataDir {
     /// The folder of the database [default: throughline in the user's folder for state]
     #[arg(long, value_name = "DIR", env = "THROUGHLINE_DEV_DATA_DIR")]
@@ -116,12 +116,15 @@ pub(crate) enum Announce {
 impl Options {
     /// What the demo needs: nothing that is there afterwards. The addresses are for OTLP over
     /// gRPC, over HTTP, and for the page.
-    pub(crate) fn in_memory([otlp_grpc, otlp_http, page]: [SocketAddr; 3]) -> Self {
+    pub(crate) fn in_memory(
+        data: DataDir,
+        [otlp_grpc, otlp_http, page]: [SocketAddr; 3],
+    ) -> Self {
         Self {
             otlp_grpc,
             otlp_http,
             page,
-            data: DataDir::default(),
+            data,
             memory: true,
             max_size: None,
             max_age: Duration::from_secs(7 * 24 * 3600),

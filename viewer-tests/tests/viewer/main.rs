@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod demo;
 mod foreign_clients;
 mod harness;
 mod site;
