@@ -76,7 +76,7 @@ impl Find for Stored<'_> {
 
     fn error(&self, id: &str) -> Option<String> {
         let issue = self.0.issue_of_event(id).ok()??;
-        Some(issue.to_string())
+        Some(issue.issue.to_string())
     }
 
     fn has_request(&self, id: &str) -> bool {

@@ -8,7 +8,6 @@ use super::{
     App,
     context::{Context, Intervals, services},
     failure::failure,
-    lines::trace_id,
     red::{Clock, Tally, tally},
     table::{Cell, Table},
     volume::{by_level, totals},
@@ -22,14 +21,13 @@ use crate::{
         markup::Markup,
         query::href,
         table::RedTable,
-        value,
     },
-    store::{Durations, Reader, RecordFilter, StoreError, Volume},
+    store::{Durations, IssueFilter, IssueState, Reader, StoreError, Volume},
 };
 
 /// Rows of each list of endpoints.
 const ENDPOINTS: usize = 7;
-/// Of the log's errors.
+/// Errors that are named.
 const ERRORS: usize = 6;
 /// Events that a stream's line names.
 const EVENTS: usize = 6;
@@ -309,46 +307,46 @@ fn requests(services: &[Tally], intervals: Intervals, clock: &Clock) -> Markup {
     .render()
 }
 
-/// The newest of the log's errors.
+/// What failed lately, each failure once.
 fn errors(reader: &Reader, request: &PageRequest, context: &Context) -> Result<Table, StoreError> {
-    let filter = RecordFilter {
+    let filter = IssueFilter {
         service: context.service.clone(),
-        stream: Some("error".to_owned()),
         since: context.from(),
-        ..RecordFilter::default()
+        ..IssueFilter::default()
     };
     let mut table = Table::new(
         "Errors lately",
-        &["When", "Service", "What", "Trace"],
-        &format!("No errors in {}.", request.since().words),
+        &["Last seen", "Service", "What", "State", "#Times"],
+        &format!("No errors: {}.", request.since().words),
     );
-    for (row, record) in reader.records(&filter, None, ERRORS)?.items {
-        let message = value::plain(record.item.body.as_ref(), 200);
-        let message = match (&row.event, message.is_empty()) {
-            (Some(event), true) => event.to_string(),
-            _ => message,
-        };
+    let found = reader.issues(&filter, 0, ERRORS)?;
+    if found.next.is_some() {
+        table.note = "the newest of them; the rest is under Errors".to_owned();
+    }
+    for issue in found.items {
         let mut service = Markup::new();
-        let swatch = format!("swatch {}", colour(&row.service));
+        let swatch = format!("swatch {}", colour(&issue.service));
         service
             .element("i", &[("class", &swatch)], &"")
-            .text(&row.service);
-        let trace = match row.trace {
-            Some(trace) => {
-                let span = row.span.map(super::lines::span_id).unwrap_or_default();
-                Cell::text("trace").to(href(&["traces", &trace_id(trace)], &[("span", &span)]))
-            }
-            None => Cell::default(),
+            .text(&issue.service);
+        let what = match issue.subtitle.as_str() {
+            "" => issue.title.clone(),
+            subtitle => format!("{}: {subtitle}", issue.title),
+        };
+        let address = href(&["errors", &issue.fingerprint.to_string()], &[]);
+        let class = match issue.state {
+            IssueState::Open => "",
+            IssueState::Resolved => "ok",
+            IssueState::Regressed => "error",
         };
         let cells = vec![
-            Cell::ago(row.time),
+            Cell::ago(issue.last_seen),
             Cell::markup(service).class("nowrap"),
-            Cell::text(message)
-                .class("cut")
-                .to(href(&["logs", &row.id.to_string()], &[])),
-            trace,
+            Cell::text(what).class("cut").to(address),
+            Cell::badge(issue.state.as_str(), class),
+            Cell::number(issue.count),
         ];
-        table.row(row.id.to_string(), cells);
+        table.row(issue.fingerprint.to_string(), cells);
     }
     Ok(table)
 }

@@ -89,7 +89,7 @@ fn answer(reader: &Reader, id: i64, links: &Links) -> Result<Option<Record>, Sto
             onward.push(Onward { what, name, href });
         }
     };
-    for (issue, title) in reader.issues_of(row.id, row.time, row.trace)? {
+    for (issue, title) in reader.issues_beside(row.id, row.time, row.trace)? {
         add("error", title, href(&["errors", &issue.to_string()], &[]));
     }
     add(

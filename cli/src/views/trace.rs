@@ -23,7 +23,7 @@ use crate::{
         trace::{Folding, TraceError, TraceRecord, TraceSpan, Tree, Waterfall, detail, hex},
         value,
     },
-    store::{Reader, SpanRow, StoreError, Stored, Trace},
+    store::{Reader, SpanRow, StoreError, Stored, Trace, TraceIssue},
 };
 
 /// Spans of the critical path that are named.
@@ -95,11 +95,12 @@ struct Missing {
 }
 
 /// What the store has of a trace.
-pub(super) struct Found {
-    pub(super) trace: Trace,
+struct Found {
+    trace: Trace,
     /// The newest of the root's name, itself among them.
     namesakes: Vec<SpanRow>,
     root: Option<SpanRow>,
+    issues: Vec<TraceIssue>,
 }
 
 pub(super) async fn trace(
@@ -137,7 +138,7 @@ pub(super) fn parse(id: &str) -> Option<u128> {
     (id != 0).then_some(id)
 }
 
-pub(super) fn find(reader: &Reader, id: u128) -> Result<Found, StoreError> {
+fn find(reader: &Reader, id: u128) -> Result<Found, StoreError> {
     let trace = reader.trace(id)?;
     let root = match trace.spans.first() {
         Some(_) => {
@@ -157,6 +158,7 @@ pub(super) fn find(reader: &Reader, id: u128) -> Result<Found, StoreError> {
         trace,
         namesakes,
         root,
+        issues: reader.issues_of_trace(id)?,
     })
 }
 
@@ -219,7 +221,22 @@ fn respond(request: &PageRequest, counters: Counters, id: u128, found: Found) ->
     let spans = drawn(spans);
     let tree = Tree::of(&spans);
     let folding = Folding::of(request);
-    let errors: Vec<TraceError> = Vec::new();
+    let errors: Vec<TraceError> = found
+        .issues
+        .iter()
+        .map(|of| TraceError {
+            href: href(&["errors", &of.issue.to_string()], &[]),
+            title: match of.subtitle.as_str() {
+                "" => of.title.clone(),
+                subtitle => format!("{}: {subtitle}", of.title),
+            },
+            time: of.time,
+            span_id: of
+                .span
+                .map(|span| span.to_be_bytes().to_vec())
+                .unwrap_or_default(),
+        })
+        .collect();
     let waterfall = Waterfall {
         request,
         spans: &spans,

@@ -5,23 +5,24 @@ use std::collections::HashMap;
 use rusqlite::{OptionalExtension, params};
 
 use super::Reader;
+use crate::issue::Fingerprint;
 use crate::store::{SLICE_SECONDS, StoreError, ids, trace_of};
 
 impl Reader {
     /// The errors, by their group and its title, that a record is one of, or that happened in its
     /// trace.
-    pub(crate) fn issues_of(
+    pub(crate) fn issues_beside(
         &self,
         record: i64,
         time: u64,
         trace: Option<u128>,
-    ) -> Result<Vec<(i64, String)>, StoreError> {
+    ) -> Result<Vec<(Fingerprint, String)>, StoreError> {
         let (low, high) = trace.map_or((None, None), |trace| {
             let (low, high) = ids(trace);
             (Some(low), Some(high))
         });
         let mut select = self.connection.prepare_cached(
-            "SELECT issue.id, issue.title FROM issue WHERE issue.id IN (
+            "SELECT issue.fingerprint, issue.title FROM issue WHERE issue.id IN (
                 SELECT issue FROM occurrence WHERE time = ?1 AND record = ?2
                 UNION SELECT issue FROM occurrence WHERE trace = ?3 AND trace_high = ?4
             ) LIMIT 20",
@@ -29,7 +30,10 @@ impl Reader {
         let time = i64::try_from(time).unwrap_or(i64::MAX);
         let found = select
             .query_map(params![time, record, low, high], |row| {
-                Ok((row.get(0)?, row.get(1)?))
+                Ok((
+                    Fingerprint(row.get::<_, i64>(0)?.cast_unsigned()),
+                    row.get(1)?,
+                ))
             })?
             .collect::<Result<_, _>>()?;
         Ok(found)
@@ -65,7 +69,7 @@ pub(crate) struct Lag {
 /// An error of a user: its group, its title, how often, and when last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UserIssue {
-    pub(crate) issue: i64,
+    pub(crate) issue: Fingerprint,
     pub(crate) title: String,
     pub(crate) count: u64,
     pub(crate) last: u64,
@@ -80,7 +84,7 @@ impl Reader {
     ) -> Result<Vec<UserIssue>, StoreError> {
         // The newest of them, so that no number of errors makes this long.
         let mut select = self.connection.prepare_cached(
-            "SELECT issue.id, issue.title, count(*), max(recent.time) FROM (
+            "SELECT issue.fingerprint, issue.title, count(*), max(recent.time) FROM (
                 SELECT issue, time, user FROM occurrence WHERE time >= ?2
                 ORDER BY time DESC LIMIT 20000
              ) AS recent JOIN issue ON issue.id = recent.issue
@@ -89,7 +93,7 @@ impl Reader {
         let found = select
             .query_map(params![user, since], |row| {
                 Ok(UserIssue {
-                    issue: row.get(0)?,
+                    issue: Fingerprint(row.get::<_, i64>(0)?.cast_unsigned()),
                     title: row.get(1)?,
                     count: row.get::<_, i64>(2)?.unsigned_abs(),
                     last: row.get::<_, i64>(3)?.unsigned_abs(),
@@ -176,15 +180,6 @@ impl Reader {
             .query_row([span.cast_signed()], |row| {
                 Ok(trace_of(row.get(0)?, row.get(1)?))
             })
-            .optional()?)
-    }
-
-    /// The group of an error by the id of one of its events.
-    pub(crate) fn issue_of_event(&self, event: &str) -> Result<Option<i64>, StoreError> {
-        Ok(self
-            .connection
-            .prepare_cached("SELECT issue FROM occurrence WHERE event = ?1 LIMIT 1")?
-            .query_row([event], |row| row.get(0))
             .optional()?)
     }
 
