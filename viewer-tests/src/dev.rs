@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -17,13 +17,19 @@ use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
     sync::OnceCell,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
-use crate::output::Output;
+use crate::{output::Output, stored::Database};
 
 const READY_WITHIN: Duration = Duration::from_secs(20);
 const EXIT_WITHIN: Duration = Duration::from_secs(20);
+
+/// What is acknowledged is stored, but for what is counted and grouped afterwards.
+const STORED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often the database is asked again.
+const AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// Where it listens, as it announces itself.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub struct Addresses {
     pub otlp_grpc: String,
     pub otlp_http: String,
     pub sentry_dsn: String,
+    /// The file that it keeps its data in.
+    pub database: PathBuf,
 }
 
 /// A `throughline dev` that runs. It is killed when this is dropped.
@@ -62,10 +70,11 @@ impl Dev {
         for port in ["--otlp-grpc", "--otlp-http", "--page"] {
             command.args([port, "127.0.0.1:0"]);
         }
-        if !arguments.iter().any(|argument| argument == "--memory") {
-            command.arg("--data-dir").arg(data.path());
-        }
-        command.args(["--announce", "json"]).args(&arguments);
+        command
+            .arg("--data-dir")
+            .arg(data.path())
+            .args(["--announce", "json"])
+            .args(&arguments);
         Self::launch(command, data, arguments).await
     }
 
@@ -128,6 +137,35 @@ impl Dev {
     #[must_use]
     pub fn data(&self) -> &Path {
         self.data.path()
+    }
+
+    /// What it has stored, read past it.
+    ///
+    /// # Errors
+    /// If its database cannot be opened.
+    pub fn database(&self) -> Result<Database> {
+        Database::open(&self.addresses.database)
+    }
+
+    /// Waits until what it has stored is as wanted.
+    ///
+    /// # Errors
+    /// If it is not in time.
+    pub async fn wait_until_stored(
+        &self,
+        what: &str,
+        mut met: impl FnMut(&Database) -> Result<bool>,
+    ) -> Result<()> {
+        let start = Instant::now();
+        while !met(&self.database()?)? {
+            ensure!(
+                start.elapsed() < STORED_WITHIN,
+                "not within {STORED_WITHIN:?}: {what}; it printed:\n{}",
+                self.stderr()
+            );
+            sleep(AGAIN_AFTER).await;
+        }
+        Ok(())
     }
 
     /// What it has printed to standard error so far.
@@ -239,7 +277,7 @@ mod tests {
     async fn the_addresses_are_those_that_it_announces() {
         let dev = launch(
             r#"echo "a word before"
-            echo '{"page":"http://127.0.0.1:1","otlp_grpc":"http://127.0.0.1:2","otlp_http":"http://127.0.0.1:3","sentry_dsn":"http://throughline@127.0.0.1:1/1"}'
+            echo '{"page":"http://127.0.0.1:1","otlp_grpc":"http://127.0.0.1:2","otlp_http":"http://127.0.0.1:3","sentry_dsn":"http://throughline@127.0.0.1:1/1","database":"/tmp/x"}'
             exec sleep 60"#,
         )
         .await

@@ -15,8 +15,10 @@ pub mod clients;
 mod console;
 mod dev;
 mod layout;
+pub mod otlp;
 mod output;
 pub mod screenshots;
+pub mod stored;
 
 pub use accessibility::{Impact, Violation};
 pub use browser::Browser;

@@ -1,4 +1,4 @@
-//! Builds the quickstart and finds its program.
+//! Builds the shop and finds its program.
 
 use std::{
     env,
@@ -25,16 +25,16 @@ struct Target {
     name: String,
 }
 
-/// Builds `quickstart` in the workspace that this program was built from, with Cargo's own
+/// Builds `shop` in the workspace that this program was built from, with Cargo's own
 /// progress on stderr, and returns the path of its program.
-pub(super) async fn quickstart() -> Result<PathBuf> {
+pub(super) async fn shop() -> Result<PathBuf> {
     // The workspace and not the current folder: the command works from anywhere.
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap_or(Path::new("/"));
-    if !workspace.join("examples/quickstart").is_dir() {
+    if !workspace.join("examples/shop").is_dir() {
         bail!(
-            "the quickstart's sources are not at {}; run `cargo demo` in a checkout of Throughline",
+            "the shop's sources are not at {}; run `cargo demo` in a checkout of Throughline",
             workspace.display()
         );
     }
@@ -54,7 +54,7 @@ pub(super) async fn quickstart() -> Result<PathBuf> {
         .args([
             "build",
             "--package",
-            "quickstart",
+            "shop",
             "--message-format",
             "json-render-diagnostics",
         ])
@@ -82,18 +82,16 @@ pub(super) async fn quickstart() -> Result<PathBuf> {
     }
     let status = child.wait().await.context("cannot wait for cargo")?;
     if !status.success() {
-        bail!("the quickstart does not build ({status}); cargo's messages are above");
+        bail!("the shop does not build ({status}); cargo's messages are above");
     }
-    program.context("cargo built the quickstart but named no program")
+    program.context("cargo built the shop but named no program")
 }
 
 fn built(line: &str) -> Option<PathBuf> {
     let message: Message = serde_json::from_str(line).ok()?;
-    message.executable.filter(|_| {
-        message
-            .target
-            .is_some_and(|target| target.name == "quickstart")
-    })
+    message
+        .executable
+        .filter(|_| message.target.is_some_and(|target| target.name == "shop"))
 }
 
 #[cfg(test)]
@@ -102,8 +100,8 @@ mod tests {
 
     #[test]
     fn the_program_is_found_among_cargos_messages() {
-        let program = r#"{"reason":"compiler-artifact","target":{"name":"quickstart"},"executable":"/target/debug/quickstart"}"#;
-        assert_eq!(built(program), Some("/target/debug/quickstart".into()));
+        let program = r#"{"reason":"compiler-artifact","target":{"name":"shop"},"executable":"/target/debug/shop"}"#;
+        assert_eq!(built(program), Some("/target/debug/shop".into()));
         let library =
             r#"{"reason":"compiler-artifact","target":{"name":"tracing"},"executable":null}"#;
         assert_eq!(built(library), None);

@@ -15,7 +15,7 @@ use throughline_receiver::{
 };
 use tokio::net::TcpListener;
 
-pub(crate) use forward::Status as ForwardStatus;
+pub(crate) use forward::{Going as ForwardGoing, Status as ForwardStatus};
 pub(crate) use instance::{Running, database, running};
 pub(crate) use intake::{Counts, Tally, Way};
 pub(crate) use options::{Announce, DataDir, Options};

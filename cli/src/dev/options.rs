@@ -114,6 +114,28 @@ pub(crate) enum Announce {
 }
 
 impl Options {
+    /// What the demo needs: nothing that is there afterwards. The addresses are for OTLP over
+    /// gRPC, over HTTP, and for the page.
+    pub(crate) fn in_memory(
+        data: DataDir,
+        [otlp_grpc, otlp_http, page]: [SocketAddr; 3],
+    ) -> Self {
+        Self {
+            otlp_grpc,
+            otlp_http,
+            page,
+            data,
+            memory: true,
+            max_size: None,
+            max_age: Duration::from_secs(7 * 24 * 3600),
+            forward: None,
+            forward_sentry: None,
+            allow_host: Vec::new(),
+            allow_origin: Vec::new(),
+            announce: Announce::Text,
+        }
+    }
+
     /// The bound on what is stored, in bytes.
     pub(crate) fn max_bytes(&self) -> u64 {
         self.max_size.unwrap_or(if self.memory {
@@ -164,5 +186,29 @@ mod tests {
         assert_eq!(size("2 GiB"), Ok(2 << 30));
         assert!(size("12").is_err() && size("5XB").is_err() && size("").is_err());
         assert!(size("99999999999999999999GB").is_err());
+    }
+
+    #[test]
+    fn every_option_and_its_variable_are_in_the_documentation() {
+        use clap::CommandFactory;
+
+        #[derive(clap::Parser)]
+        struct Dev {
+            #[command(flatten)]
+            _options: Options,
+        }
+
+        let documented = include_str!("../../../docs/viewer.md");
+        for argument in Dev::command().get_arguments() {
+            let Some(long) = argument.get_long() else {
+                continue;
+            };
+            let variable = match argument.get_env() {
+                Some(variable) => format!("`{}`", variable.to_string_lossy()),
+                None => "–".into(),
+            };
+            let row = format!("| `--{long}` | {variable} |");
+            assert!(documented.contains(&row), "docs/viewer.md has no {row:?}");
+        }
     }
 }

@@ -8,10 +8,13 @@ use super::{
     chart::{colour, sparkline},
     format::{rate, seconds, share, time},
     markup::Markup,
-    query::href,
-    trace::level,
+    query::{Query, href},
+    trace::{level, text},
     value,
 };
+
+/// Shown apart from the other attributes.
+const STACK: &str = "exception.stacktrace";
 
 /// What one service or endpoint did within the range.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -122,10 +125,12 @@ pub(crate) struct LogLine {
     pub(crate) span_id: String,
     /// The line that a context is around.
     pub(crate) chosen: bool,
+    /// The search of the list that the line is in, where its values can narrow that.
+    pub(crate) search: Option<Query>,
 }
 
 impl LogLine {
-    fn level(&self) -> (&'static str, &'static str) {
+    pub(crate) fn level(&self) -> (&'static str, &'static str) {
         level(self.severity)
     }
 
@@ -137,11 +142,11 @@ impl LogLine {
         href(&["traces", &self.trace_id], &[("span", &self.span_id)])
     }
 
-    fn class(&self) -> String {
+    pub(crate) fn class(&self) -> String {
         colour(&self.service)
     }
 
-    fn text(&self) -> Markup {
+    pub(crate) fn text(&self) -> Markup {
         let mut markup = Markup::new();
         if self.message.is_empty() {
             markup.element("span", &[("class", &"muted")], &self.event);
@@ -156,13 +161,48 @@ impl LogLine {
     }
 
     fn facts(&self) -> Markup {
-        value::attributes(&self.attributes)
+        let told: Vec<_> = self
+            .attributes
+            .iter()
+            .filter(|attribute| attribute.key != STACK)
+            .cloned()
+            .collect();
+        value::attributes_with(&told, |key, value| {
+            let search = self.search.as_ref()?;
+            let term = format!("{key}={value}");
+            let line = match search.get("q") {
+                Some(line) if line.contains(&term) => return None,
+                Some(line) => format!("{line} {term}"),
+                None => term,
+            };
+            Some(search.with("q", &line).at("/logs"))
+        })
+    }
+
+    /// The stack trace of an exception, whose lines have to stay lines.
+    fn stack(&self) -> Option<&str> {
+        const LONGEST: usize = 32 * 1024;
+        let stack = text(&self.attributes, STACK)?;
+        let end = stack.char_indices().nth(LONGEST).map(|(end, _)| end);
+        Some(&stack[..end.unwrap_or(stack.len())])
+    }
+
+    /// The list of all lines of this event.
+    fn event_href(&self) -> String {
+        match &self.search {
+            Some(search) => search.with("event", &self.event).at("/logs"),
+            None => href(&["logs"], &[("event", &self.event)]),
+        }
     }
 
     /// The first few values, which often tell as much as the message.
     fn gist(&self) -> Vec<(&str, String)> {
-        const QUIET: [&str; 7] = [
+        const QUIET: [&str; 11] = [
+            "request.id",
+            "session.id",
+            "user_agent.",
             "code.",
+            STACK,
             "log.",
             "thread.",
             "network.",

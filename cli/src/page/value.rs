@@ -28,6 +28,15 @@ pub(crate) fn any(value: Option<&AnyValue>) -> Markup {
 /// Names and values as a list of facts, in the order of their names; those that mean a user, a
 /// request or an address lead to everything else that has them.
 pub(crate) fn attributes(attributes: &[KeyValue]) -> Markup {
+    attributes_with(attributes, |_, _| None)
+}
+
+/// The same, and beside each value the link that `filter` gives for it, to a list of all that
+/// have it.
+pub(crate) fn attributes_with(
+    attributes: &[KeyValue],
+    filter: impl Fn(&str, &str) -> Option<String>,
+) -> Markup {
     let mut sorted: Vec<_> = attributes.iter().collect();
     sorted.sort_by(|a, b| a.key.cmp(&b.key));
     let mut markup = Markup::new();
@@ -53,11 +62,47 @@ pub(crate) fn attributes(attributes: &[KeyValue]) -> Markup {
                 markup.markup(&value);
             }
         }
+        if let Some(address) = term(attribute).and_then(|text| filter(&attribute.key, &text)) {
+            let says = format!("Only lines with this {}", attribute.key);
+            markup.text(&" ").element(
+                "a",
+                &[
+                    ("class", &"only"),
+                    ("href", &address),
+                    ("title", &says),
+                    ("aria-label", &says),
+                ],
+                &"filter",
+            );
+        }
         markup.close("dd").close("div");
     }
     markup.close("dl");
     left_out(&mut markup, sorted.len(), MOST_ITEMS);
     markup
+}
+
+/// A value as a search has it after the key and `=`, if one can search for it.
+fn term(attribute: &KeyValue) -> Option<String> {
+    const LONGEST: usize = 120;
+    let text = match attribute.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(text) => text.clone(),
+        Value::BoolValue(value) => value.to_string(),
+        Value::IntValue(value) => value.to_string(),
+        Value::DoubleValue(value) => value.to_string(),
+        _ => return None,
+    };
+    let fits = !text.is_empty()
+        && text.len() <= LONGEST
+        && !text.contains(['"', '\n'])
+        && !attribute.key.contains(['"', '=', ' ']);
+    fits.then(|| {
+        if text.contains(char::is_whitespace) {
+            format!("\"{text}\"")
+        } else {
+            text
+        }
+    })
 }
 
 /// Where everything is that shares this id.
@@ -313,6 +358,22 @@ mod tests {
             html.contains("<a href=\"/users?user=%3Cscript%3Ealert"),
             "{html}"
         );
+    }
+
+    #[test]
+    fn a_value_leads_to_the_lines_that_have_it_where_one_can_search_for_it() {
+        let filter = |key: &str, value: &str| Some(format!("?{key}={value}"));
+        let html = attributes_with(
+            &[
+                pair("a", string("two words")),
+                pair("b", string("say \"x\"")),
+                pair("c", list(vec![string("x")])),
+            ],
+            filter,
+        )
+        .to_string();
+        assert_eq!(html.matches("class=\"only\"").count(), 1, "{html}");
+        assert!(html.contains("href=\"?a=&quot;two words&quot;\""), "{html}");
     }
 
     #[test]

@@ -113,12 +113,7 @@ fn sweep_others(connection: &Connection, before: i64, full: bool) -> Result<(), 
     let slice = before / 1_000_000_000 / super::red::SLICE_SECONDS;
     connection.execute("DELETE FROM red WHERE slice < ?1", [slice])?;
     connection.execute("DELETE FROM volume WHERE slice < ?1", [slice])?;
-    connection.execute("DELETE FROM occurrence WHERE time < ?1", [before])?;
-    connection.execute(
-        "DELETE FROM issue WHERE last_seen < ?1 AND NOT EXISTS
-            (SELECT 1 FROM occurrence WHERE occurrence.issue = issue.id)",
-        [before],
-    )?;
+    super::issues::sweep(connection, before, full)?;
     let mut points = before;
     if full {
         let (earliest, latest): (Option<i64>, Option<i64>) =

@@ -92,27 +92,37 @@ CREATE TABLE exemplar (
     trace INTEGER, trace_high INTEGER, span INTEGER,
     PRIMARY KEY (series, time, value)) WITHOUT ROWID;
 
+-- `fingerprint` is what the page's addresses have, as 16 hexadecimal digits. The count is of
+-- all occurrences that there were; of those only the newest are kept.
 CREATE TABLE issue (
     id INTEGER PRIMARY KEY, fingerprint INTEGER NOT NULL UNIQUE,
-    type TEXT NOT NULL, title TEXT NOT NULL, culprit TEXT NOT NULL, level TEXT NOT NULL,
+    title TEXT NOT NULL, subtitle TEXT NOT NULL, culprit TEXT NOT NULL, level TEXT NOT NULL,
     service INTEGER NOT NULL REFERENCES text,
     first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, count INTEGER NOT NULL,
     -- 'open', 'resolved' or 'regressed'
     status TEXT NOT NULL, resolved_at INTEGER, resolved_in TEXT,
+    regressed_at INTEGER, regressed_in TEXT,
     first_release TEXT, last_release TEXT);
 CREATE INDEX issue_last ON issue (last_seen);
+-- Occurrences by minute.
+CREATE TABLE issue_volume (
+    issue INTEGER NOT NULL, minute INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (issue, minute)) WITHOUT ROWID;
 CREATE TABLE occurrence (
     id INTEGER PRIMARY KEY, issue INTEGER NOT NULL REFERENCES issue,
-    time INTEGER NOT NULL, source INTEGER NOT NULL, event TEXT,
+    -- Who told what is kept (1 span, 2 record, 4 Sentry's event), and the sum of all who told.
+    time INTEGER NOT NULL, source INTEGER NOT NULL, sources INTEGER NOT NULL, event TEXT,
     trace INTEGER, trace_high INTEGER, span INTEGER,
-    kind TEXT NOT NULL, message TEXT NOT NULL,
-    service INTEGER NOT NULL REFERENCES text, release TEXT, environment TEXT, user TEXT,
-    -- Of a Sentry event, as compressed JSON; else the row of the record or the span.
-    body BLOB, record INTEGER, of_span INTEGER);
-CREATE INDEX occurrence_issue ON occurrence (issue, time);
+    kind TEXT, message TEXT NOT NULL, log_message TEXT, culprit TEXT, level TEXT NOT NULL,
+    handled INTEGER, service INTEGER NOT NULL REFERENCES text,
+    release TEXT, environment TEXT, user TEXT,
+    -- Sentry's event as compressed JSON; the rows of the record and of the span that told, and
+    -- the times that they told: one that comes again has the same.
+    body BLOB, record INTEGER, of_span INTEGER, record_time INTEGER, span_time INTEGER);
+CREATE INDEX occurrence_issue ON occurrence (issue, time, user);
 CREATE INDEX occurrence_trace ON occurrence (trace) WHERE trace IS NOT NULL;
-CREATE INDEX occurrence_time ON occurrence (time);
 CREATE INDEX occurrence_event ON occurrence (event) WHERE event IS NOT NULL;
+CREATE INDEX occurrence_record ON occurrence (record) WHERE record IS NOT NULL;
 
 -- What is still to be passed on, in the order of arrival.
 CREATE TABLE outbox (id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, items INTEGER NOT NULL, body BLOB NOT NULL);

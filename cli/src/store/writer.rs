@@ -309,6 +309,7 @@ impl Writer {
             self.spans.write(&self.connection, received)?;
             self.records.write(&self.connection, received)?;
         }
+        self.issues.write(&self.connection)?;
         changed.errors += self.issues.take_changed();
         self.connection.execute_batch("COMMIT")?;
         Ok((stored, changed))
@@ -385,7 +386,10 @@ impl Writer {
                 } else {
                     self.red.seen_span(place.row);
                 }
-                if item.status == 2 || item.exception {
+                // A failed span without an exception is an error only where a request came in.
+                if item.status == 2
+                    && (item.exception || red::is_entry(item.kind, item.parent.is_some()))
+                {
                     self.issues.span(
                         connection,
                         &mut self.interner,
@@ -473,8 +477,12 @@ impl Writer {
                         connection,
                         &mut self.interner,
                         place.row,
-                        bytes,
-                        resource_body,
+                        happened,
+                        super::issues::Sent {
+                            item: bytes,
+                            scope: bytes_at(&parsed.body, &group.scope),
+                            resource: resource_body,
+                        },
                     )?;
                 }
                 if self.records.is_full() {
@@ -494,7 +502,7 @@ impl Writer {
         self.interner.clear();
         self.spans.discard();
         self.records.discard();
-        self.issues.take_changed();
+        self.issues.roll_back();
         self.outbox.roll_back();
         // What it counted up in the transaction is not there.
         match series(&self.connection) {

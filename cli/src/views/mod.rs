@@ -1,7 +1,29 @@
 //! What each page asks of the store, and which part of it it shows.
 
+mod analytics;
+mod audit;
+mod business;
+mod compare;
 mod context;
 mod failure;
+mod go;
+mod health;
+mod lines;
+mod links;
+mod logs;
+mod money;
+mod otlp_json;
+mod overview;
+mod performance;
+mod record;
+mod red;
+mod security;
+mod stream;
+mod table;
+mod trace;
+mod traces;
+mod users;
+mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
@@ -32,6 +54,20 @@ pub(crate) fn router(app: App) -> Router {
     let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route("/live", get(live))
+        .route("/", get(overview::overview))
+        .route("/traces", get(traces::traces))
+        .route("/traces/{trace}", get(trace::trace))
+        .route("/compare", get(compare::compare))
+        .route("/logs", get(logs::logs))
+        .route("/logs.json", get(logs::export))
+        .route("/logs/{id}", get(record::record))
+        .route("/security", get(security::security))
+        .route("/go", get(go::go))
+        .route("/health", get(health::health))
+        .route("/users", get(users::users))
+        .route("/audit", get(audit::audit))
+        .route("/business", get(business::business))
+        .route("/analytics", get(analytics::analytics))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,

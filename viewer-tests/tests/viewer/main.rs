@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod demo;
 mod foreign_clients;
 mod harness;
 mod site;
+mod stored_clients;

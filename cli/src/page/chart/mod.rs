@@ -7,12 +7,14 @@
 
 mod histogram;
 mod scale;
+mod scatter;
 mod sparkline;
 mod time;
 
 use std::sync::{Mutex, PoisonError};
 
 pub(crate) use histogram::{Bucket, HeatMap, Histogram, quantile};
+pub(crate) use scatter::{Dot, scatter};
 pub(crate) use sparkline::sparkline;
 pub(crate) use time::{Kind, Series, TimeChart};
 

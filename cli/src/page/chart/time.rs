@@ -352,6 +352,15 @@ pub(super) fn y(scale: &Scale, value: f64) -> f64 {
 }
 
 pub(super) fn y_axis(markup: &mut Markup, scale: &Scale) {
+    let ticks = scale.ticks.iter();
+    labels(
+        markup,
+        ticks.map(|(value, label)| (y(scale, *value), label.as_str())),
+    );
+}
+
+/// What stands at the vertical axis: the height in pixels, and the text.
+pub(super) fn labels<'a>(markup: &mut Markup, ticks: impl Iterator<Item = (f64, &'a str)>) {
     markup.open(
         "svg",
         &[
@@ -361,16 +370,15 @@ pub(super) fn y_axis(markup: &mut Markup, scale: &Scale) {
             ("aria-hidden", &"true"),
         ],
     );
-    for (value, label) in &scale.ticks {
-        let at = y(scale, *value) + 4.0;
+    for (at, label) in ticks {
         markup.element(
             "text",
             &[
                 ("x", &Px(AXIS - 6.0)),
-                ("y", &Px(at)),
+                ("y", &Px(at + 4.0)),
                 ("text-anchor", &"end"),
             ],
-            label,
+            &label,
         );
     }
     markup.close("svg");

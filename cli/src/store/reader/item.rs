@@ -53,7 +53,9 @@ pub(crate) fn attribute_text<'a>(attributes: &'a [KeyValue], key: &str) -> Optio
 
 /// Decodes an item that was validated when it came, with as many of its repeated fields as one
 /// can look at.
-pub(super) fn decode<M: prost::Message + Default>(bytes: &[u8]) -> Result<M, prost::DecodeError> {
+pub(in crate::store) fn decode<M: prost::Message + Default>(
+    bytes: &[u8],
+) -> Result<M, prost::DecodeError> {
     if bytes.len() <= LONG {
         return M::decode(bytes);
     }

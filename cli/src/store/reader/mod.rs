@@ -1,11 +1,13 @@
 //! Finds what was stored. Each question is answered within a bound on rows and on time, and
 //! says where it stopped, so that no question is too much for a page.
 
+mod issue;
 mod item;
 mod metric;
 mod query;
 mod record;
 mod span;
+mod subject;
 mod traffic;
 
 use std::{
@@ -21,11 +23,16 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::{StoreError, schema};
 
-pub(crate) use item::Stored;
+pub(crate) use issue::{
+    Issue, IssueFilter, IssueState, OccurrenceBody, OccurrenceRow, Shares, TraceIssue,
+};
+pub(super) use item::decode;
+pub(crate) use item::{Stored, attribute};
 pub(crate) use metric::{Exemplar, MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};
 pub(crate) use span::{SpanFilter, SpanRow, Status, Trace, TraceSummary};
+pub(crate) use subject::{Lag, LastSeen, UserIssue};
 pub(crate) use traffic::{Endpoint, EndpointSlice, Sizes, Volume};
 
 /// How many looked-up names and resources a reader remembers.

@@ -152,6 +152,15 @@ impl Reader {
             .next())
     }
 
+    /// One record by its row, with all that came.
+    pub(crate) fn record(
+        &self,
+        id: i64,
+    ) -> Result<Option<(RecordRow, Stored<LogRecord>)>, StoreError> {
+        let rows = self.record_row(id)?.into_iter().collect();
+        Ok(self.decode_records(rows)?.pop())
+    }
+
     pub(super) fn records_of_trace(
         &self,
         trace: u128,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
-use rusqlite::{Row, params_from_iter, types::Value};
+use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{Page, Query, Reader, Stored, item::decode, query::Term};
 use crate::{
@@ -437,6 +437,51 @@ impl Reader {
                 scope: row.get(16)?,
             },
         })
+    }
+
+    /// The newest spans of one name of one service.
+    pub(crate) fn namesakes(&self, of: &SpanRow, limit: usize) -> Result<Vec<SpanRow>, StoreError> {
+        let (Some(service), Some(name)) = (self.id_of(&of.service)?, self.id_of(&of.name)?) else {
+            return Ok(Vec::new());
+        };
+        let mut select = self.connection.prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM span WHERE service = ?1 AND name = ?2
+             ORDER BY id DESC LIMIT ?3"
+        ))?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = select.query([service, name, limit])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.push(self.span_row(row)?);
+        }
+        Ok(found)
+    }
+
+    /// When a span that has this row began, in nanoseconds since 1970; 0 where there is none.
+    pub(crate) fn span_start(&self, row: i64) -> Result<u64, StoreError> {
+        let start: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT start FROM span WHERE id >= ?1 ORDER BY id LIMIT 1")?
+            .query_row([row], |row| row.get(0))
+            .optional()?;
+        Ok(start.unwrap_or_default().unsigned_abs())
+    }
+
+    /// A span by its row, with all that came.
+    pub(crate) fn span_of_row(
+        &self,
+        id: i64,
+    ) -> Result<Option<(SpanRow, Stored<Span>)>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM span WHERE id = ?1"))?;
+        let mut rows = select.query([id])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let row = self.span_row(row)?;
+        let span = self.decode_spans(std::slice::from_ref(&row))?.pop();
+        Ok(span.map(|span| (row, span)))
     }
 
     /// A span by its ids.

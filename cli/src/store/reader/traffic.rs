@@ -161,6 +161,95 @@ impl Reader {
         Ok(volumes)
     }
 
+    /// The same in longer intervals of so many seconds, so that a week is no more than an hour.
+    pub(crate) fn volumes_in(
+        &self,
+        since: i64,
+        seconds: i64,
+        service: Option<&str>,
+        stream: Option<&str>,
+    ) -> Result<Vec<Volume>, StoreError> {
+        let mut ids = [None, None];
+        for (id, name) in ids.iter_mut().zip([service, stream]) {
+            if let Some(name) = name {
+                match self.id_of(name)? {
+                    Some(found) => *id = Some(found),
+                    None => return Ok(Vec::new()),
+                }
+            }
+        }
+        let width = (seconds / SLICE_SECONDS).max(1);
+        let mut select = self.connection.prepare_cached(
+            "SELECT slice / ?4 * ?4, service, stream, event, level, sum(count) FROM volume
+             WHERE slice >= ?1 AND (?2 IS NULL OR service = ?2) AND (?3 IS NULL OR stream = ?3)
+             GROUP BY 1, 2, 3, 4, 5",
+        )?;
+        let first = since / 1_000_000_000 / SLICE_SECONDS;
+        let mut rows = select.query(params![first, ids[0], ids[1], width])?;
+        let mut volumes = Vec::new();
+        while let Some(row) = rows.next()? {
+            let name = |id: i64| match id {
+                0 => Ok(Arc::from("")),
+                id => self.text(id),
+            };
+            volumes.push(Volume {
+                at: row.get::<_, i64>(0)? * SLICE_SECONDS,
+                service: self.text(row.get(1)?)?,
+                stream: name(row.get(2)?)?,
+                event: name(row.get(3)?)?,
+                level: row.get(4)?,
+                count: row.get::<_, i64>(5)?.unsigned_abs(),
+            });
+        }
+        Ok(volumes)
+    }
+
+    /// When the first record that is counted happened, in seconds since 1970.
+    pub(crate) fn first_volume(&self) -> Result<Option<i64>, StoreError> {
+        let slice: Option<i64> =
+            self.connection
+                .query_row("SELECT min(slice) FROM volume", [], |row| row.get(0))?;
+        Ok(slice.map(|slice| slice * SLICE_SECONDS))
+    }
+
+    /// The names of endpoints that were called since then, in the order of the alphabet.
+    pub(crate) fn routes(
+        &self,
+        since: i64,
+        service: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let service = match service {
+            Some(name) => match self.id_of(name)? {
+                Some(id) => Some(id),
+                None => return Ok(Vec::new()),
+            },
+            None => None,
+        };
+        let mut select = self.connection.prepare_cached(
+            "SELECT DISTINCT text.text FROM red JOIN text ON text.id = red.name
+             WHERE slice >= ?1 AND (?2 IS NULL OR service = ?2) ORDER BY text.text LIMIT ?3",
+        )?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let names = select
+            .query_map(
+                params![since / 1_000_000_000 / SLICE_SECONDS, service, limit],
+                |row| row.get(0),
+            )?
+            .collect::<Result<_, _>>()?;
+        Ok(names)
+    }
+
+    /// Whether nothing was ever stored, or all of it has been deleted.
+    pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.connection.query_row(
+            "SELECT NOT EXISTS (SELECT 1 FROM chunk) AND NOT EXISTS (SELECT 1 FROM series)
+             AND NOT EXISTS (SELECT 1 FROM issue)",
+            [],
+            |row| row.get(0),
+        )?)
+    }
+
     /// How much is stored.
     pub(crate) fn sizes(&self) -> Result<Sizes, StoreError> {
         let number = |sql: &str| {
