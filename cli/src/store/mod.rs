@@ -66,7 +66,7 @@ pub(crate) enum StoreError {
     Ended,
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    #[error("a request of {0} values and more is too much: send fewer metrics at once")]
+    #[error("a request of more than {0} items is too much: send fewer at once")]
     TooMany(usize),
     #[error("the metrics cannot be decoded: {0}")]
     Metrics(#[from] prost::DecodeError),
@@ -163,14 +163,14 @@ impl Store {
 
     /// Stores an `ExportTraceServiceRequest`, and returns when it is committed.
     pub(crate) async fn spans(&self, body: &Bytes) -> Result<Taken, Arc<StoreError>> {
-        let parsed = parse::spans(body).map_err(StoreError::from)?;
+        let parsed = parse::spans(body)?;
         let refused = parsed.refused.unwrap_or_default();
         self.write(Work::Spans(parsed), refused).await
     }
 
     /// Stores an `ExportLogsServiceRequest`, and returns when it is committed.
     pub(crate) async fn records(&self, body: &Bytes) -> Result<Taken, Arc<StoreError>> {
-        let parsed = parse::records(body).map_err(StoreError::from)?;
+        let parsed = parse::records(body)?;
         let refused = parsed.refused.unwrap_or_default();
         self.write(Work::Records(parsed), refused).await
     }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::token;
+use super::{StoreError, token};
 use crate::wire::{self, Malformed, RecordView, SpanView, ValueView};
 
 /// Names are for lists: what is longer is cut there, and whole in the item itself.
@@ -14,6 +14,9 @@ const NAME: usize = 256;
 
 /// How much of a record's text is indexed for the full-text search.
 const TEXT: usize = 16 * 1024;
+
+/// What a request may bring: two bytes of an empty record become some two hundred here.
+const ITEMS: usize = 250_000;
 
 /// A part of the request's body.
 pub(super) type Part = Range<u32>;
@@ -80,6 +83,10 @@ impl Tokens {
         if self.list.len() == token::PER_ITEM {
             self.overflow = true;
         } else if let Some(token) = token::attribute(attribute) {
+            if self.list.is_empty() {
+                // What an item usually has.
+                self.list.reserve(16);
+            }
             self.list.push(token);
         }
     }
@@ -108,18 +115,25 @@ fn name(body: &[u8], text: &str) -> Part {
 fn parse<T>(
     body: &Bytes,
     mut item: impl FnMut(&[u8], &[u8]) -> Result<Result<T, &'static str>, Malformed>,
-) -> Result<Parsed<T>, Malformed> {
+) -> Result<Parsed<T>, StoreError> {
     let mut groups = Vec::new();
     let mut count = 0;
+    let mut room = ITEMS;
+    let mut one_more = || {
+        room = room.checked_sub(1).ok_or(StoreError::TooMany(ITEMS))?;
+        Ok::<_, StoreError>(())
+    };
     let mut refused: Option<(i64, &'static str)> = None;
     wire::groups(body, |group| {
+        one_more()?;
         let mut items = Vec::new();
         group.items(|message| {
+            one_more()?;
             match item(body, message)? {
                 Ok(item) => items.push(item),
                 Err(reason) => refused.get_or_insert((0, reason)).0 += 1,
             }
-            Ok::<_, Malformed>(())
+            Ok::<_, StoreError>(())
         })?;
         count += items.len();
         groups.push(Group {
@@ -127,7 +141,7 @@ fn parse<T>(
             scope: part(body, group.scope),
             items,
         });
-        Ok::<_, Malformed>(())
+        Ok::<_, StoreError>(())
     })?;
     Ok(Parsed {
         body: body.clone(),
@@ -138,7 +152,7 @@ fn parse<T>(
 }
 
 /// Reads an `ExportTraceServiceRequest`.
-pub(super) fn spans(body: &Bytes) -> Result<Parsed<SpanItem>, Malformed> {
+pub(super) fn spans(body: &Bytes) -> Result<Parsed<SpanItem>, StoreError> {
     parse(body, |body, message| {
         let mut tokens = Tokens::default();
         let (mut route, mut http_status) = (None, None);
@@ -175,7 +189,7 @@ pub(super) fn spans(body: &Bytes) -> Result<Parsed<SpanItem>, Malformed> {
 }
 
 /// Reads an `ExportLogsServiceRequest`.
-pub(super) fn records(body: &Bytes) -> Result<Parsed<RecordItem>, Malformed> {
+pub(super) fn records(body: &Bytes) -> Result<Parsed<RecordItem>, StoreError> {
     parse(body, |body, message| {
         let mut tokens = Tokens::default();
         let (mut stream, mut event) = (None, None);

@@ -25,7 +25,6 @@ use super::{
     points,
     red::{self, Red},
     retention::Retention,
-    schema::LONGEST_LOG,
 };
 
 /// A transaction takes no more than this before it is committed, in bytes of requests.
@@ -33,6 +32,12 @@ const TRANSACTION: usize = 8 * 1024 * 1024;
 
 /// How often the counts of requests by endpoint are written, and old data is looked for.
 const UPKEEP: Duration = Duration::from_secs(1);
+
+/// The log of what is not in the database yet is folded into it when it is this long, in bytes, or
+/// an eighth of the bound on the database. A longer one saves nothing, as most pages in it are
+/// there again and again.
+const LONGEST_LOG: u64 = 16 * 1024 * 1024;
+const SHORTEST_LOG: u64 = 1024 * 1024;
 
 /// What is to be written.
 #[derive(Debug)]
@@ -147,7 +152,8 @@ struct Writer {
     outbox: Outbox,
     retention: Retention,
     /// How long the log was when it could not be folded in, as somebody was reading.
-    unfolded: i64,
+    unfolded: u64,
+    longest_log: u64,
     changes: watch::Sender<Changes>,
 }
 
@@ -162,6 +168,9 @@ impl Writer {
         outbox: Outbox,
         changes: watch::Sender<Changes>,
     ) -> Result<Self, StoreError> {
+        let longest_log = (bounds.bytes / 8).clamp(SHORTEST_LOG, LONGEST_LOG);
+        // Begun anew it is cut to this, so that its length tells when it is too long again.
+        connection.pragma_update(None, "journal_size_limit", longest_log.cast_signed())?;
         let mut red = Red::default();
         red.catch_up(&connection)?;
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
@@ -174,6 +183,7 @@ impl Writer {
             issues: Issues::default(),
             retention: Retention::new(bounds),
             unfolded: 0,
+            longest_log,
             red,
             outbox,
             changes,
@@ -552,10 +562,10 @@ impl Writer {
     /// has done most of it, but never all of it while something is written, and only then the
     /// log begins anew.
     fn fold(&mut self) {
-        let length = self.log_bytes().cast_signed();
-        if length <= LONGEST_LOG {
+        let length = self.log_bytes();
+        if length <= self.longest_log {
             self.unfolded = 0;
-        } else if length >= self.unfolded + LONGEST_LOG / 4 {
+        } else if length >= self.unfolded + self.longest_log / 4 {
             self.unfolded = length;
             self.connection
                 .pragma(None, "wal_checkpoint", "passive", |_| Ok(()))

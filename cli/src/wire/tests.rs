@@ -337,7 +337,7 @@ fn take_records(request: &[u8]) -> Result<Vec<LogRecord>, Malformed> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn a_span_is_read_as_prost_reads_it(span in span()) {
@@ -393,7 +393,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(8192))]
+    #![proptest_config(ProptestConfig::with_cases(1024))]
 
     #[test]
     fn what_is_taken_of_a_damaged_request_can_be_decoded(

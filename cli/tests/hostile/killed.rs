@@ -1,6 +1,7 @@
 //! Killed in the middle of everything: what was acknowledged is there.
 
 use std::{
+    net::SocketAddr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -26,11 +27,17 @@ struct Sent {
 
 impl Sent {
     /// Sends requests of number after number until the connection or the test ends.
-    fn send(&self, dev: &Dev, path: &str, stop: &AtomicBool, request: impl Fn(u64) -> Vec<u8>) {
+    fn send(
+        &self,
+        address: SocketAddr,
+        path: &str,
+        stop: &AtomicBool,
+        request: impl Fn(u64) -> Vec<u8>,
+    ) {
         while !stop.load(Ordering::Relaxed) {
             let number = self.begun.fetch_add(1, Ordering::Relaxed);
             let body = request(number);
-            match try_send(dev.http, "POST", path, &[PROTOBUF], &body) {
+            match try_send(address, "POST", path, &[PROTOBUF], &body) {
                 Ok(answer) if answer.status == 200 => {
                     // One after the other, so that the first so many are the acknowledged ones.
                     self.acknowledged.store(number + 1, Ordering::Relaxed);
@@ -43,6 +50,14 @@ impl Sent {
     fn acknowledged(&self) -> i64 {
         self.acknowledged.load(Ordering::Relaxed).cast_signed()
     }
+}
+
+/// An envelope whose event has an id of its own, and an issue that its round's have in common.
+fn event(round: u64, request: u64) -> String {
+    format!(
+        "{{}}\n{{\"type\":\"event\"}}\n{{\"event_id\":\"{round:016x}{request:016x}\",\"level\":\"error\",\
+         \"exception\":{{\"values\":[{{\"type\":\"Round{round}\",\"value\":\"it broke\"}}]}}}}\n"
+    )
 }
 
 /// Rows of which the first of so many requests left `EACH` each.
@@ -58,11 +73,11 @@ fn what_was_acknowledged_survives_ten_kills_and_is_counted_once() {
     for round in 0..ROUNDS {
         let dev = Dev::start(folder.path(), &[]);
         let stop = AtomicBool::new(false);
-        let [of_spans, of_records, of_points] = [(); 3].map(|()| Sent::default());
+        let [of_spans, of_records, of_points, of_events] = [(); 4].map(|()| Sent::default());
         let time = crate::otlp::now();
         thread::scope(|scope| {
             scope.spawn(|| {
-                of_spans.send(&dev, "/v1/traces", &stop, |request| {
+                of_spans.send(dev.http, "/v1/traces", &stop, |request| {
                     let spans_of = (0..EACH).map(|id| {
                         // The round and the request are the trace's id.
                         span(u128::from(round << 32 | request) + (1 << 60), id + 1)
@@ -71,7 +86,7 @@ fn what_was_acknowledged_survives_ten_kills_and_is_counted_once() {
                 });
             });
             scope.spawn(|| {
-                of_records.send(&dev, "/v1/logs", &stop, |request| {
+                of_records.send(dev.http, "/v1/logs", &stop, |request| {
                     let records_of = (0..EACH).map(|_| {
                         let mut record = record("an order was placed");
                         record.trace_id = u128::from(round << 32 | request)
@@ -84,11 +99,16 @@ fn what_was_acknowledged_survives_ten_kills_and_is_counted_once() {
                 });
             });
             scope.spawn(|| {
-                of_points.send(&dev, "/v1/metrics", &stop, |request| {
+                of_points.send(dev.http, "/v1/metrics", &stop, |request| {
                     points(
                         &format!("metric.{round}"),
                         (0..EACH).map(|n| vec![attribute("id", format!("{request}-{n}"))]),
                     )
+                });
+            });
+            scope.spawn(|| {
+                of_events.send(dev.page, "/api/1/envelope/", &stop, |request| {
+                    event(round, request).into_bytes()
                 });
             });
             // Each time at another moment of the store's second.
@@ -97,6 +117,7 @@ fn what_was_acknowledged_survives_ten_kills_and_is_counted_once() {
                 of_spans.acknowledged() > 2
                     && of_records.acknowledged() > 2
                     && of_points.acknowledged() > 2
+                    && of_events.acknowledged() > 2
                     && begun.elapsed() > Duration::from_millis(150 * (round + 1))
             });
             let pid = nix::unistd::Pid::from_raw(dev.pid().cast_signed());
@@ -126,6 +147,16 @@ fn what_was_acknowledged_survives_ten_kills_and_is_counted_once() {
             ),
         );
         assert!(series >= of_points.acknowledged() * EACH.cast_signed());
+        for request in 0..of_events.acknowledged() {
+            let id = format!("{round:016x}{request:016x}");
+            let kept = format!("SELECT count(*) FROM occurrence WHERE event = '{id}'");
+            assert_eq!(number(&database, &kept), 1, "event {id}");
+        }
+        let occurrences = number(&database, "SELECT count(*) FROM occurrence");
+        for counted in ["issue", "issue_volume"] {
+            let sum = format!("SELECT sum(count) FROM {counted}");
+            assert_eq!(number(&database, &sum), occurrences, "{counted}");
+        }
         // All or nothing of each request.
         assert_eq!(series % EACH.cast_signed(), 0);
         assert_eq!(number(&database, "SELECT count(*) % 20 FROM span"), 0);
@@ -146,7 +177,7 @@ fn what_was_acknowledged_survives_ten_kills_and_is_counted_once() {
             "SELECT count(*) FROM record_text WHERE record_text MATCH 'placed'",
         );
         assert_eq!(text, number(&database, "SELECT count(*) FROM record"));
-        assert_eq!(get(dev.page, "/").status, get(dev.page, "/").status);
+        assert_eq!(get(dev.page, "/").status, 200);
         all[0] += of_spans.acknowledged();
         all[1] += of_records.acknowledged();
         all[2] += of_points.acknowledged();

@@ -44,11 +44,11 @@ fn impossible_traces_are_kept_and_break_no_page() {
     assert_eq!(number(&dev.database(), "SELECT count(*) FROM span"), count);
     for trace in 1..=10 {
         let answer = get(dev.page, &format!("/traces/{trace:032x}"));
-        assert_ne!(answer.status, 500, "trace {trace}: {}", answer.text());
+        assert_eq!(answer.status, 200, "trace {trace}: {}", answer.text());
     }
-    for page in ["/", "/traces", "/traces?min=100ms", "/errors", "/health"] {
+    for page in ["/", "/traces", "/traces?min=100ms", "/health"] {
         let answer = get(dev.page, page);
-        assert_ne!(answer.status, 500, "{page}: {}", answer.text());
+        assert_eq!(answer.status, 200, "{page}: {}", answer.text());
     }
     // They are still there for the next process, which counts them again.
     drop(dev);
@@ -98,7 +98,7 @@ fn a_trace_of_twenty_thousand_spans_is_kept_and_its_page_has_an_end() {
     let asked = Instant::now();
     let answer = get(dev.page, &format!("/traces/{:032x}", 5));
     let took = asked.elapsed();
-    assert_ne!(answer.status, 500, "{}", answer.text());
+    assert_eq!(answer.status, 200, "{}", answer.text());
     assert!(
         answer.body.len() < 10_000_000,
         "{} bytes",
