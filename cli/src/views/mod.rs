@@ -5,6 +5,8 @@ mod audit;
 mod business;
 mod context;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod go;
 mod health;
 mod lines;
@@ -16,6 +18,8 @@ mod record;
 mod security;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod users;
 mod volume;
 
