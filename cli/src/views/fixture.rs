@@ -217,14 +217,19 @@ pub(super) fn span(trace: u8, id: u8, name: &str, attributes: &[(&str, &str)]) -
     }
 }
 
-/// The address of the first link whose text, or whose label, is this.
+/// The address of the first link whose text is this.
 pub(super) fn link(html: &str, text: &str) -> String {
-    let at = html
-        .find(&format!(">{text}<"))
-        .unwrap_or_else(|| panic!("no {text:?} in {html}"));
-    let tag = html[..at].rfind("<a ").expect("a link");
-    let href = html[tag..].split("href=\"").nth(1).expect("an address");
-    let href = href.split('"').next().expect("its end");
+    let text = format!(">{text}<");
+    let href = html
+        .match_indices(&text)
+        .filter_map(|(at, _)| {
+            let tag = html[..at].rfind("<a ")?;
+            let within = !html[tag..at].contains("</a>");
+            let href = html[tag..].split("href=\"").nth(1)?;
+            within.then(|| href.split('"').next())?
+        })
+        .next()
+        .unwrap_or_else(|| panic!("no link {text:?} in {html}"));
     href.replace("&amp;", "&")
         .replace("&#38;", "&")
         .replace("&quot;", "\"")
