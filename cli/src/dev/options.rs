@@ -116,10 +116,7 @@ pub(crate) enum Announce {
 impl Options {
     /// What the demo needs: nothing that is there afterwards. The addresses are for OTLP over
     /// gRPC, over HTTP, and for the page.
-    pub(crate) fn in_memory(
-        data: DataDir,
-        [otlp_grpc, otlp_http, page]: [SocketAddr; 3],
-    ) -> Self {
+    pub(crate) fn in_memory(data: DataDir, [otlp_grpc, otlp_http, page]: [SocketAddr; 3]) -> Self {
         Self {
             otlp_grpc,
             otlp_http,

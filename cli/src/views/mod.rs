@@ -6,6 +6,8 @@ mod business;
 mod compare;
 mod context;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod go;
 mod health;
 mod lines;
@@ -20,6 +22,8 @@ mod red;
 mod security;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod traces;
 mod users;
