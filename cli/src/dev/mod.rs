@@ -28,6 +28,9 @@ use crate::{
 /// How long requests that are under way get at the end.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Open files and connections: enough for any laptop, and within what macOS allows.
+const DESCRIPTORS: u64 = 8_192;
+
 /// A request of ours: as long as the collector's receivers take by default over HTTP.
 const REQUEST_BYTES: usize = 20 * 1024 * 1024;
 
@@ -96,6 +99,7 @@ impl Dev {
             ReceiverOptions {
                 limits: Limits {
                     request_bytes: REQUEST_BYTES,
+                    connections: descriptors() / 2,
                     ..Limits::default()
                 },
                 access: access(hint),
@@ -223,6 +227,25 @@ impl Dev {
         .await
         .ok();
     }
+}
+
+/// How many files and connections this process may have open, raised as far as it may raise it
+/// itself: a shell's usual 1,024 are soon idle connections.
+fn descriptors() -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+    let allowed = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, hard)| {
+        let wanted = hard.min(DESCRIPTORS);
+        if soft < wanted && setrlimit(Resource::RLIMIT_NOFILE, wanted, hard).is_ok() {
+            wanted
+        } else {
+            soft.min(DESCRIPTORS)
+        }
+    });
+    allowed
+        .ok()
+        .and_then(|allowed| usize::try_from(allowed).ok())
+        .unwrap_or(1_024)
 }
 
 fn serve(

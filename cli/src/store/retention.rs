@@ -7,7 +7,7 @@ use rusqlite::{Connection, params};
 use super::{Bounds, StoreError};
 
 /// How many chunks go at once: so few that nobody waits for it.
-const CHUNKS: i64 = 32;
+const CHUNKS: i64 = 8;
 
 /// Of the bound, what is used before the oldest goes.
 const FULL: u64 = 95;
@@ -17,6 +17,8 @@ pub(super) struct Retention {
     bounds: Bounds,
     /// When the tables without chunks were looked at last.
     swept: Option<Instant>,
+    /// There is more to delete now.
+    behind: bool,
 }
 
 impl Retention {
@@ -24,7 +26,17 @@ impl Retention {
         Self {
             bounds,
             swept: None,
+            behind: false,
         }
+    }
+
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Leaves the rest for later, as it cannot be deleted now.
+    pub(super) fn give_up(&mut self) {
+        self.behind = false;
     }
 
     /// Deletes some of what is beyond the bounds, in the transaction that is open, and tells how
@@ -32,23 +44,18 @@ impl Retention {
     pub(super) fn run(&mut self, connection: &Connection) -> Result<u64, StoreError> {
         let age = i64::try_from(self.bounds.age.as_nanos()).unwrap_or(i64::MAX);
         let too_old = super::now().saturating_sub(age);
-        let mut deleted = 0;
-        let mut rounds = 0;
-        loop {
-            let full = used(connection)? > self.bounds.bytes / 100 * FULL;
-            let limit = if full { i64::MAX } else { too_old };
-            let gone = delete_chunks(connection, limit)?;
-            deleted += gone.items;
-            rounds += 1;
-            if gone.chunks < CHUNKS || rounds == 8 {
-                let sweep = self.swept.is_none_or(|at| at.elapsed().as_secs() >= 60);
-                if sweep || (full && gone.chunks == 0) {
-                    self.swept = Some(Instant::now());
-                    sweep_others(connection, too_old.max(gone.received), full)?;
-                }
-                return Ok(deleted);
+        let full = used(connection)? > self.bounds.bytes / 100 * FULL;
+        let limit = if full { i64::MAX } else { too_old };
+        let gone = delete_chunks(connection, limit)?;
+        self.behind = gone.chunks == CHUNKS;
+        if !self.behind {
+            let sweep = self.swept.is_none_or(|at| at.elapsed().as_secs() >= 60);
+            if sweep || (full && gone.chunks == 0) {
+                self.swept = Some(Instant::now());
+                sweep_others(connection, too_old.max(gone.received), full)?;
             }
         }
+        Ok(gone.items)
     }
 }
 

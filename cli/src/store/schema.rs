@@ -18,6 +18,10 @@ const VERSION: i64 = 1;
 /// How long a reader waits while a checkpoint has the file for itself.
 const BUSY: Duration = Duration::from_secs(5);
 
+/// The log of what is not in the database yet is folded into it when it is this long, in bytes. A
+/// longer one saves nothing, as most pages in it are there again and again.
+pub(super) const LONGEST_LOG: i64 = 16 * 1024 * 1024;
+
 const TABLES: &str = "
 CREATE TABLE text (id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);
 CREATE TABLE resource (
@@ -130,8 +134,9 @@ CREATE TABLE fact (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
-    // Of a new file only: large pages, as most of the content is chunks.
-    connection.pragma_update(None, "page_size", 8192)?;
+    // Each commit writes the pages of the indexes that it touched, which are many and random:
+    // larger ones cost more than chunks gain by them.
+    connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     // A commit is written before it is acknowledged, and survives this process; only a loss
     // of power may take the last ones, and never the rest.
@@ -139,6 +144,8 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, StoreError> {
     // Checkpoints wait for the disk, so that they have a thread of their own.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    // Begun anew it is cut to this, so that its length tells when it is too long again.
+    connection.pragma_update(None, "journal_size_limit", LONGEST_LOG)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(64);
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

@@ -25,6 +25,7 @@ use super::{
     points,
     red::{self, Red},
     retention::Retention,
+    schema::LONGEST_LOG,
 };
 
 /// A transaction takes no more than this before it is committed, in bytes of requests.
@@ -32,10 +33,6 @@ const TRANSACTION: usize = 8 * 1024 * 1024;
 
 /// How often the counts of requests by endpoint are written, and old data is looked for.
 const UPKEEP: Duration = Duration::from_secs(1);
-
-/// The log of a transaction that is this long is folded into the database by the writer itself,
-/// as the thread that does so beside it does not keep up.
-const LONGEST_LOG: u64 = 64 * 1024 * 1024;
 
 /// What is to be written.
 #[derive(Debug)]
@@ -149,7 +146,13 @@ struct Writer {
     issues: Issues,
     outbox: Outbox,
     retention: Retention,
+    /// How long the log was when it could not be folded in, as somebody was reading.
+    unfolded: i64,
     changes: watch::Sender<Changes>,
+}
+
+fn series(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM series", [], |row| row.get(0))
 }
 
 impl Writer {
@@ -166,10 +169,11 @@ impl Writer {
             spans: Chunk::new(Kind::Spans, &connection)?,
             records: Chunk::new(Kind::Records, &connection)?,
             chunks: number("SELECT coalesce(max(id), 0) FROM chunk")?,
-            series: number("SELECT count(*) FROM series")?,
+            series: series(&connection)?,
             interner: Interner::default(),
             issues: Issues::default(),
             retention: Retention::new(bounds),
+            unfolded: 0,
             red,
             outbox,
             changes,
@@ -180,15 +184,26 @@ impl Writer {
     fn run(&mut self, queue: &mpsc::Receiver<Item>) {
         let mut upkeep = Instant::now();
         loop {
-            match queue.recv_timeout(UPKEEP.saturating_sub(upkeep.elapsed())) {
+            let patience = if self.retention.is_behind() {
+                Duration::ZERO
+            } else {
+                UPKEEP.saturating_sub(upkeep.elapsed())
+            };
+            match queue.recv_timeout(patience) {
                 Ok(first) => self.batch(first, queue),
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
             }
-            if upkeep.elapsed() >= UPKEEP {
+            let due = upkeep.elapsed() >= UPKEEP;
+            if due {
                 upkeep = Instant::now();
                 self.upkeep();
             }
+            // Between any two transactions, as a second's worth at once would hold up who waits.
+            if due || self.retention.is_behind() {
+                self.delete();
+            }
+            self.fold();
         }
         self.upkeep();
         // The file alone is the whole database then.
@@ -489,35 +504,61 @@ impl Writer {
         self.records.discard();
         self.issues.roll_back();
         self.outbox.roll_back();
+        // What it counted up in the transaction is not there.
+        match series(&self.connection) {
+            Ok(series) => self.series = series,
+            Err(error) => tracing::warn!(%error, "cannot count the series again"),
+        }
         if let Err(error) = self.red.catch_up(&self.connection) {
             tracing::warn!(%error, "cannot count again what is stored");
         }
     }
 
     fn upkeep(&mut self) {
-        let counted = (|| {
+        let written = (|| {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
             self.red.write(&self.connection)?;
             self.outbox.upkeep(&self.connection)?;
+            self.connection.execute_batch("COMMIT")?;
+            Ok::<_, StoreError>(())
+        })();
+        if let Err(error) = written {
+            self.roll_back();
+            tracing::warn!(%error, "cannot write the counts of what is stored");
+        }
+    }
+
+    fn delete(&mut self) {
+        let deleted = (|| {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
             let deleted = self.retention.run(&self.connection)?;
             self.connection.execute_batch("COMMIT")?;
             Ok::<_, StoreError>(deleted)
         })();
-        match counted {
-            Ok(deleted) => {
-                if deleted > 0 {
-                    self.changes
-                        .send_modify(|changes| changes.deleted += deleted);
-                }
-            }
+        match deleted {
+            Ok(0) => {}
+            Ok(deleted) => self
+                .changes
+                .send_modify(|changes| changes.deleted += deleted),
             Err(error) => {
+                self.retention.give_up();
                 self.roll_back();
-                tracing::warn!(%error, "cannot write counts or delete what is old");
+                tracing::warn!(%error, "cannot delete what is old");
             }
         }
-        if self.log_bytes() > LONGEST_LOG {
+    }
+
+    /// Folds the log into the database where it has become long. The thread of the checkpoints
+    /// has done most of it, but never all of it while something is written, and only then the
+    /// log begins anew.
+    fn fold(&mut self) {
+        let length = self.log_bytes().cast_signed();
+        if length <= LONGEST_LOG {
+            self.unfolded = 0;
+        } else if length >= self.unfolded + LONGEST_LOG / 4 {
+            self.unfolded = length;
             self.connection
-                .pragma(None, "wal_checkpoint", "restart", |_| Ok(()))
+                .pragma(None, "wal_checkpoint", "passive", |_| Ok(()))
                 .ok();
         }
     }

@@ -48,7 +48,7 @@ pub(crate) fn groups<'a, E: From<Malformed>>(
         let of_resource = wire.bytes(1)?;
         // The resource may stand behind its scopes: the order of fields means nothing.
         let resource = last(of_resource, 1)?.unwrap_or_default();
-        attributes(resource, 1, |_| {})?;
+        validate_resource(resource)?;
         let mut scopes = Fields::new(of_resource);
         while let Some((field, wire)) = scopes.next()? {
             match field {
@@ -83,11 +83,41 @@ fn last(message: &[u8], number: u32) -> Result<Option<&[u8]>, Malformed> {
     Ok(found)
 }
 
+fn validate_resource(resource: &[u8]) -> Result<(), Malformed> {
+    let mut fields = Fields::new(resource);
+    while let Some((field, wire)) = fields.next()? {
+        match field {
+            2 => {
+                wire.varint(2)?;
+            }
+            3 => validate_entity(wire.bytes(3)?)?,
+            _ => {}
+        }
+    }
+    attributes(resource, 1, |_| {})
+}
+
+fn validate_entity(entity: &[u8]) -> Result<(), Malformed> {
+    let mut fields = Fields::new(entity);
+    while let Some((field, wire)) = fields.next()? {
+        if matches!(field, 1..=4) {
+            wire.text(field)?;
+        }
+    }
+    Ok(())
+}
+
 fn validate_scope(scope: &[u8]) -> Result<(), Malformed> {
     let mut fields = Fields::new(scope);
     while let Some((field, wire)) = fields.next()? {
-        if matches!(field, 1 | 2) {
-            wire.text(field)?;
+        match field {
+            1 | 2 => {
+                wire.text(field)?;
+            }
+            4 => {
+                wire.varint(4)?;
+            }
+            _ => {}
         }
     }
     attributes(scope, 3, |_| {})

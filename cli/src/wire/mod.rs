@@ -10,6 +10,8 @@ mod export;
 mod metrics;
 mod record;
 mod span;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(crate) use export::{Group, groups};
@@ -18,15 +20,16 @@ pub(crate) use record::RecordView;
 pub(crate) use span::SpanView;
 pub(crate) use value::{AttributeView, ValueView, attributes, attributes_of, leaves};
 
-/// How deep lists and maps may lie in each other, as in prost and in Go's protobuf.
-const DEPTH: usize = 100;
+/// How deep messages may lie in a value. prost and others read a hundred levels of a whole
+/// request, and what is stored must be readable by them: the rest is for what the value lies in.
+const DEPTH: usize = 90;
 
 /// Why bytes are not the message that they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     #[error("the message ends in the middle of a field")]
     Truncated,
-    #[error("a number has more than ten bytes")]
+    #[error("a number has more than 64 bits, or a field's more than 29")]
     Varint,
     #[error("field {field} has wire type {wire_type}, which it cannot have")]
     WireType { field: u32, wire_type: u8 },
@@ -34,7 +37,7 @@ pub(crate) enum Malformed {
     Text,
     #[error("field 0 does not exist")]
     FieldZero,
-    #[error("lists and maps lie more than {DEPTH} deep in each other")]
+    #[error("messages lie more than {DEPTH} deep in a value")]
     Depth,
     #[error("an id has {0} bytes")]
     Id(usize),
@@ -87,6 +90,13 @@ impl<'a> Wire<'a> {
         }
     }
 
+    fn fixed32(self, field: u32) -> Result<u32, Malformed> {
+        match self {
+            Self::Fixed32(value) => Ok(value),
+            other => Err(other.unexpected(field)),
+        }
+    }
+
     fn bytes(self, field: u32) -> Result<&'a [u8], Malformed> {
         match self {
             Self::Bytes(value) => Ok(value),
@@ -122,7 +132,7 @@ impl<'a> Fields<'a> {
             return Ok(None);
         }
         let key = self.varint()?;
-        let field = u32::try_from(key >> 3).map_err(|_| Malformed::Varint)?;
+        let field = u32::try_from(key).map_err(|_| Malformed::Varint)? >> 3;
         if field == 0 {
             return Err(Malformed::FieldZero);
         }
@@ -151,6 +161,10 @@ impl<'a> Fields<'a> {
         for (position, &byte) in self.rest.iter().enumerate().take(10) {
             value |= u64::from(byte & 0x7f) << (7 * position);
             if byte < 0x80 {
+                // Of the tenth byte only one bit is left.
+                if position == 9 && byte > 1 {
+                    return Err(Malformed::Varint);
+                }
                 self.rest = &self.rest[position + 1..];
                 return Ok(value);
             }

@@ -43,6 +43,12 @@ impl<'a> RecordView<'a> {
                 3 => severity_text = wire.text(3)?,
                 5 => record.body = ValueView::read(wire.bytes(5)?)?,
                 ATTRIBUTES => with(attribute(wire, ATTRIBUTES)?),
+                7 => {
+                    wire.varint(7)?;
+                }
+                8 => {
+                    wire.fixed32(8)?;
+                }
                 9 => record.trace_id = trace_id(wire.bytes(9)?)?,
                 10 => record.span_id = span_id(wire.bytes(10)?)?,
                 11 => observed = wire.fixed64(11)?,

@@ -49,9 +49,15 @@ impl<'a> SpanView<'a> {
                 7 => span.start = wire.fixed64(7)?,
                 8 => span.end = wire.fixed64(8)?,
                 ATTRIBUTES => with(attribute(wire, ATTRIBUTES)?),
+                10 | 12 | 14 => {
+                    wire.varint(field)?;
+                }
                 11 => span.exception |= event(wire.bytes(11)?)? == "exception",
                 13 => link(wire.bytes(13)?)?,
                 15 => span.status = status(wire.bytes(15)?)?,
+                16 => {
+                    wire.fixed32(16)?;
+                }
                 _ => {}
             }
         }
@@ -77,6 +83,9 @@ fn event(message: &[u8]) -> Result<&str, Malformed> {
             3 => {
                 attribute(wire, 3)?;
             }
+            4 => {
+                wire.varint(4)?;
+            }
             _ => {}
         }
     }
@@ -95,6 +104,12 @@ fn link(message: &[u8]) -> Result<(), Malformed> {
             }
             3 => {
                 wire.text(3)?;
+            }
+            5 => {
+                wire.varint(5)?;
+            }
+            6 => {
+                wire.fixed32(6)?;
             }
             _ => {}
         }

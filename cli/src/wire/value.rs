@@ -33,6 +33,9 @@ impl<'a> AttributeView<'a> {
             match field {
                 1 => attribute.key = wire.text(1)?,
                 2 => attribute.value = ValueView::read_at(wire.bytes(2)?, depth)?,
+                3 => {
+                    wire.varint(3)?;
+                }
                 _ => {}
             }
         }
@@ -62,7 +65,8 @@ impl<'a> ValueView<'a> {
                     let mut items = Fields::new(wire.bytes(5)?);
                     while let Some((field, wire)) = items.next()? {
                         if field == 1 {
-                            Self::read_at(wire.bytes(1)?, depth + 1)?;
+                            // The list is a message, and so is each value in it.
+                            Self::read_at(wire.bytes(1)?, depth + 2)?;
                         }
                     }
                     Self::Nested(message)
@@ -71,12 +75,16 @@ impl<'a> ValueView<'a> {
                     let mut items = Fields::new(wire.bytes(6)?);
                     while let Some((field, wire)) = items.next()? {
                         if field == 1 {
-                            AttributeView::read(wire.bytes(1)?, depth + 1)?;
+                            AttributeView::read(wire.bytes(1)?, depth + 3)?;
                         }
                     }
                     Self::Nested(message)
                 }
                 7 => Self::Bytes(wire.bytes(7)?),
+                8 => {
+                    wire.varint(8)?;
+                    Self::Empty
+                }
                 _ => value,
             };
         }
