@@ -37,7 +37,6 @@ pub(crate) use issues::SentryEnvelope;
 pub(crate) use outbox::{Kind as OutboxKind, Outbox, Waiting};
 pub(crate) use reader::*;
 pub(crate) use red::{SLICE_SECONDS, level, slice};
-pub(crate) use writer::Stored;
 
 use crate::wire::{self, Malformed};
 use writer::{Queue, Work};

@@ -1,11 +1,18 @@
 //! What each page asks of the store, and which part of it it shows.
 
 mod context;
+mod error;
+mod errors;
 mod failure;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    response::IntoResponse,
+    routing::{get, post},
+};
 
 use crate::{
     dev::{Counts, ForwardStatus, Running},
@@ -32,6 +39,9 @@ pub(crate) fn router(app: App) -> Router {
     let views = Router::new()
         .route("/readyz", get(async || "ready\n"))
         .route("/live", get(live))
+        .route("/errors", get(errors::errors))
+        .route("/errors/{id}", get(error::error))
+        .route("/errors/{id}/resolve", post(error::resolve))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,
