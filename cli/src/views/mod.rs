@@ -5,6 +5,8 @@ mod audit;
 mod business;
 mod compare;
 mod context;
+mod error;
+mod errors;
 mod failure;
 #[cfg(test)]
 mod fixture;
@@ -31,7 +33,12 @@ mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    response::IntoResponse,
+    routing::{get, post},
+};
 
 use crate::{
     dev::{Counts, ForwardStatus, Running},
@@ -72,6 +79,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/audit", get(audit::audit))
         .route("/business", get(business::business))
         .route("/analytics", get(analytics::analytics))
+        .route("/errors", get(errors::errors))
+        .route("/errors/{id}", get(error::error))
+        .route("/errors/{id}/resolve", post(error::resolve))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,
