@@ -564,3 +564,27 @@ async fn every_view_has_something_to_say_of_an_empty_store() {
         assert!(html.contains("<h1>"), "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_stream_has_its_events_in_the_order_of_arrival() {
+    let shop = Fixture::new();
+    let events = ["audit.created", "", "audit.viewed", "own"];
+    let lines = (0..400).map(|number| {
+        let event = events[number % events.len()];
+        record("audit", event, 9, &format!("line {number}."), &[])
+    });
+    shop.records("shop", lines.collect()).await;
+    shop.records("other", vec![record("audit", "own", 9, "of another", &[])])
+        .await;
+    let page = shop.page("/logs?stream=audit&service=shop").await;
+    let shown: Vec<_> = (0..400)
+        .rev()
+        .filter_map(|number| page.find(&format!("line {number}.")))
+        .collect();
+    assert_eq!(shown.len(), 100);
+    assert!(shown.is_sorted(), "{shown:?}");
+    assert!(page.contains("line 300.") && !page.contains("line 299."));
+    assert!(!page.contains("of another"));
+    let older = shop.page(&link(&page, "Older →")).await;
+    assert!(older.contains("line 299.") && older.contains("line 200."));
+}
