@@ -15,6 +15,8 @@ mod health;
 mod lines;
 mod links;
 mod logs;
+mod metric;
+mod metrics;
 mod money;
 mod otlp_json;
 mod overview;
@@ -69,6 +71,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/traces", get(traces::traces))
         .route("/traces/{trace}", get(trace::trace))
         .route("/compare", get(compare::compare))
+        .route("/metrics", get(metrics::metrics))
+        .route("/metrics/{name}", get(metric::metric))
         .route("/logs", get(logs::logs))
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
