@@ -1,5 +1,7 @@
 //! The search box: from an id to what it means.
 
+use std::cell::OnceCell;
+
 use axum::{
     extract::State,
     response::{IntoResponse, Redirect, Response},
@@ -8,14 +10,20 @@ use axum::{
 use super::{App, failure::failure};
 use crate::{
     page::{self, Find, PageRequest, View},
-    store::{Reader, RecordFilter, SpanFilter, Term},
+    store::{Reader, RecordFilter},
 };
 
 pub(super) async fn go(State(app): State<App>, request: PageRequest) -> Response {
     let text = request.query.get("q").unwrap_or_default().to_owned();
     let answer = app
         .readers
-        .ask(move |reader| Ok(page::destination(&text, &Stored(reader))))
+        .ask(move |reader| {
+            let stored = Stored {
+                reader,
+                key: OnceCell::new(),
+            };
+            Ok(page::destination(&text, &stored))
+        })
         .await;
     match answer {
         Ok(address) => Redirect::to(&address).into_response(),
@@ -23,27 +31,27 @@ pub(super) async fn go(State(app): State<App>, request: PageRequest) -> Response
     }
 }
 
+/// Ids that are attributes, those that mean one request first.
+const REQUEST: &str = "request.id";
+const KEYS: [&str; 3] = [REQUEST, "user.id", "user.name"];
+
 /// What the database knows of an id. A question that fails is a "no": the search for the text
 /// that it ends in will say what is wrong.
-struct Stored<'a>(&'a Reader);
+struct Stored<'a> {
+    reader: &'a Reader,
+    /// What the text is, once that was looked for.
+    key: OnceCell<Option<&'static str>>,
+}
 
 impl Stored<'_> {
-    /// Whether anything has this attribute, looked for as long as one search may take.
-    fn has(&self, key: &str, value: &str) -> bool {
-        let terms = vec![Term {
-            key: key.to_owned(),
-            value: value.to_owned(),
-        }];
-        let mut records = RecordFilter::default();
-        records.query.terms.clone_from(&terms);
-        let found = self.0.records(&records, None, 1);
-        if found.is_ok_and(|page| !page.items.is_empty()) {
-            return true;
-        }
-        let mut spans = SpanFilter::default();
-        spans.query.terms = terms;
-        let found = self.0.spans(&spans, None, 1);
-        found.is_ok_and(|page| !page.items.is_empty())
+    fn key(&self, id: &str) -> Option<&'static str> {
+        *self.key.get_or_init(|| {
+            // A sentence is no id, and looking for one takes long.
+            if id.contains(char::is_whitespace) {
+                return None;
+            }
+            self.reader.key_of(&KEYS, id).ok().flatten()
+        })
     }
 }
 
@@ -52,11 +60,11 @@ impl Find for Stored<'_> {
         let Ok(trace) = u128::from_str_radix(trace_id, 16) else {
             return false;
         };
-        self.0
+        self.reader
             .trace_rows(trace, 1)
             .is_ok_and(|rows| !rows.is_empty())
             || self
-                .0
+                .reader
                 .records(
                     &RecordFilter {
                         trace: Some(trace),
@@ -70,21 +78,20 @@ impl Find for Stored<'_> {
 
     fn trace_of_span(&self, span_id: &str) -> Option<String> {
         let span = u64::from_str_radix(span_id, 16).ok()?;
-        let trace = self.0.trace_of_span(span).ok()??;
+        let trace = self.reader.trace_of_span(span).ok()??;
         Some(super::lines::trace_id(trace))
     }
 
     fn error(&self, id: &str) -> Option<String> {
-        let issue = self.0.issue_of_event(id).ok()??;
+        let issue = self.reader.issue_of_event(id).ok()??;
         Some(issue.issue.to_string())
     }
 
     fn has_request(&self, id: &str) -> bool {
-        // A sentence is no id, and looking for one takes long.
-        !id.contains(char::is_whitespace) && self.has("request.id", id)
+        self.key(id) == Some(REQUEST)
     }
 
     fn has_user(&self, id: &str) -> bool {
-        !id.contains(char::is_whitespace) && (self.has("user.id", id) || self.has("user.name", id))
+        self.key(id).is_some_and(|key| key != REQUEST)
     }
 }

@@ -5,12 +5,18 @@ mod audit;
 mod business;
 mod compare;
 mod context;
+mod error;
+mod errors;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod go;
 mod health;
 mod lines;
 mod links;
 mod logs;
+mod metric;
+mod metrics;
 mod money;
 mod otlp_json;
 mod overview;
@@ -20,6 +26,8 @@ mod red;
 mod security;
 mod stream;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod traces;
 mod users;
@@ -27,7 +35,12 @@ mod volume;
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{
+    Router,
+    extract::State,
+    response::IntoResponse,
+    routing::{get, post},
+};
 
 use crate::{
     dev::{Counts, ForwardStatus, Running},
@@ -58,6 +71,8 @@ pub(crate) fn router(app: App) -> Router {
         .route("/traces", get(traces::traces))
         .route("/traces/{trace}", get(trace::trace))
         .route("/compare", get(compare::compare))
+        .route("/metrics", get(metrics::metrics))
+        .route("/metrics/{name}", get(metric::metric))
         .route("/logs", get(logs::logs))
         .route("/logs.json", get(logs::export))
         .route("/logs/{id}", get(record::record))
@@ -68,6 +83,9 @@ pub(crate) fn router(app: App) -> Router {
         .route("/audit", get(audit::audit))
         .route("/business", get(business::business))
         .route("/analytics", get(analytics::analytics))
+        .route("/errors", get(errors::errors))
+        .route("/errors/{id}", get(error::error))
+        .route("/errors/{id}/resolve", post(error::resolve))
         .fallback(async |request: PageRequest| {
             page::not_found(
                 &request,

@@ -111,7 +111,7 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
             "Address",
             "#Requests",
             "#Failed",
-            "#Security events",
+            "#Security",
             "#Users",
             "Last seen",
         ],

@@ -74,10 +74,7 @@ async fn nobody_is_shut_out(browser: &Browser, what: &str) {
 async fn from_an_error_to_its_trace_and_its_logs(browser: &Browser, dev: &Dev) {
     browser.set_viewport(1280, 900).await.unwrap();
     browser.goto(&dev.page("/errors?since=all")).await.unwrap();
-    browser
-        .click("a[href^='/errors/']")
-        .await
-        .unwrap();
+    browser.click("a[href^='/errors/']").await.unwrap();
     browser.wait_for("a[href^='/traces/']").await.unwrap();
     browser.click("a[href^='/traces/']").await.unwrap();
     browser

@@ -384,7 +384,7 @@ async fn issues_are_found_by_words_state_service_and_what_happened() {
         ),
         (
             IssueFilter {
-                state: Some(IssueState::Resolved),
+                states: vec![IssueState::Resolved],
                 ..IssueFilter::default()
             },
             0,
@@ -576,11 +576,11 @@ mod bounds {
         let resource = resource("1.0.0").unwrap().encode_to_vec();
         for (what, one_trace) in [("a trace each", false), ("one trace", true)] {
             let began = Instant::now();
-            let count = 20_000_u64;
-            for batch in 0..count / 1000 {
+            let count = 1_000_u64;
+            for batch in 0..count / 100 {
                 connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-                for number in 0..1000 {
-                    let number = batch * 1000 + number + 1;
+                for number in 0..100 {
+                    let number = batch * 100 + number + 1;
                     let mut record = fixture(number.into());
                     if one_trace {
                         record.trace_id = TRACE.to_be_bytes().to_vec();

@@ -42,7 +42,8 @@ impl IssueState {
 /// Which issues are looked for. The default is all.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IssueFilter {
-    pub(crate) state: Option<IssueState>,
+    /// None of them is any.
+    pub(crate) states: Vec<IssueState>,
     pub(crate) service: Option<String>,
     /// Seen at or after this, in nanoseconds since 1970.
     pub(crate) since: Option<i64>,
@@ -388,9 +389,13 @@ impl Reader {
     ) -> Result<Option<(String, Vec<Value>)>, StoreError> {
         let mut sql = String::from("1");
         let mut values = Vec::new();
-        if let Some(state) = filter.state {
-            sql.push_str(" AND status = ?");
-            values.push(Value::Text(state.as_str().to_owned()));
+        if !filter.states.is_empty() {
+            let states: Vec<_> = filter
+                .states
+                .iter()
+                .map(|state| format!("'{}'", state.as_str()))
+                .collect();
+            sql.push_str(&format!(" AND status IN ({})", states.join(", ")));
         }
         if let Some(service) = &filter.service {
             let Some(id) = self.id_of(service)? else {

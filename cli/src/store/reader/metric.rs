@@ -177,6 +177,19 @@ impl Reader {
         Ok(points)
     }
 
+    /// When the first point of these series was, in seconds since 1970.
+    pub(crate) fn first_point(&self, series: &[Series]) -> Result<Option<i64>, StoreError> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT min(time) FROM point WHERE series = ?1")?;
+        let mut first: Option<i64> = None;
+        for one in series {
+            let time: Option<i64> = select.query_row([one.id], |row| row.get(0))?;
+            first = [first, time].into_iter().flatten().min();
+        }
+        Ok(first.map(|time| time / 1_000_000_000))
+    }
+
     /// The exemplars of a series since then, by time.
     pub(crate) fn exemplars(&self, series: i64, since: i64) -> Result<Vec<Exemplar>, StoreError> {
         let mut select = self.connection.prepare_cached(

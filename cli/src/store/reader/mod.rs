@@ -27,7 +27,7 @@ pub(crate) use issue::{
     Issue, IssueFilter, IssueState, OccurrenceBody, OccurrenceRow, Shares, TraceIssue,
 };
 pub(super) use item::decode;
-pub(crate) use item::{Stored, attribute};
+pub(crate) use item::{Stored, attribute, attribute_text};
 pub(crate) use metric::{Exemplar, MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};

@@ -1,12 +1,18 @@
 //! What else is known of a record, a request, a user or an address.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use rusqlite::{OptionalExtension, params};
 
-use super::Reader;
+use super::{Query, Reader, RecordFilter, SpanFilter, Term};
 use crate::issue::Fingerprint;
-use crate::store::{SLICE_SECONDS, StoreError, ids, trace_of};
+use crate::store::{SLICE_SECONDS, StoreError, ids, token, trace_of};
+
+/// How long one search may look through what has no index.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl Reader {
     /// The errors, by their group and its title, that a record is one of, or that happened in its
@@ -181,6 +187,60 @@ impl Reader {
                 Ok(trace_of(row.get(0)?, row.get(1)?))
             })
             .optional()?)
+    }
+
+    /// Which of these attributes has a value anywhere, told by the newest that has one. Looks for as
+    /// long as a search may.
+    pub(crate) fn key_of<'a>(
+        &self,
+        keys: &[&'a str],
+        value: &str,
+    ) -> Result<Option<&'a str>, StoreError> {
+        let began = Instant::now();
+        let tokens: Vec<u32> = keys.iter().map(|key| token::pair(key, value)).collect();
+        let mut chunks = self
+            .connection
+            .prepare_cached("SELECT signal, last, tokens FROM chunk ORDER BY id DESC")?;
+        let mut rows = chunks.query([])?;
+        while let Some(chunk) = rows.next()? {
+            if began.elapsed() > PATIENCE {
+                return Ok(None);
+            }
+            let Some(known) = chunk.get_ref(2)?.as_blob_or_null()? else {
+                continue;
+            };
+            for (key, token) in keys.iter().zip(&tokens) {
+                if !token::may_contain(known, &[*token]) {
+                    continue;
+                }
+                // What a hash says may be another's.
+                let before = Some(chunk.get::<_, i64>(1)? + 1);
+                let query = Query {
+                    words: Vec::new(),
+                    terms: vec![Term {
+                        key: (*key).to_owned(),
+                        value: value.to_owned(),
+                    }],
+                };
+                let found = if chunk.get::<_, i64>(0)? == 1 {
+                    let filter = SpanFilter {
+                        query,
+                        ..SpanFilter::default()
+                    };
+                    !self.spans(&filter, before, 1)?.items.is_empty()
+                } else {
+                    let filter = RecordFilter {
+                        query,
+                        ..RecordFilter::default()
+                    };
+                    !self.records(&filter, before, 1)?.items.is_empty()
+                };
+                if found {
+                    return Ok(Some(key));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The newest value of a series that is a number, and when it was.
