@@ -19,6 +19,8 @@ pub(super) struct Retention {
     swept: Option<Instant>,
     /// There is more to delete now.
     behind: bool,
+    /// There is too much, and nothing that could be deleted at the last try.
+    vain: bool,
 }
 
 impl Retention {
@@ -27,6 +29,7 @@ impl Retention {
             bounds,
             swept: None,
             behind: false,
+            vain: false,
         }
     }
 
@@ -34,9 +37,19 @@ impl Retention {
         self.behind
     }
 
+    /// Whether there is something to do that cannot wait for the next second.
+    pub(super) fn is_urgent(&self, connection: &Connection) -> bool {
+        self.behind || (!self.vain && self.is_full(connection).unwrap_or(false))
+    }
+
+    fn is_full(&self, connection: &Connection) -> Result<bool, StoreError> {
+        Ok(used(connection)? > self.bounds.bytes / 100 * FULL)
+    }
+
     /// Leaves the rest for later, as it cannot be deleted now.
     pub(super) fn give_up(&mut self) {
         self.behind = false;
+        self.vain = true;
     }
 
     /// Deletes some of what is beyond the bounds, in the transaction that is open, and tells how
@@ -44,10 +57,11 @@ impl Retention {
     pub(super) fn run(&mut self, connection: &Connection) -> Result<u64, StoreError> {
         let age = i64::try_from(self.bounds.age.as_nanos()).unwrap_or(i64::MAX);
         let too_old = super::now().saturating_sub(age);
-        let full = used(connection)? > self.bounds.bytes / 100 * FULL;
+        let full = self.is_full(connection)?;
         let limit = if full { i64::MAX } else { too_old };
         let gone = delete_chunks(connection, limit)?;
         self.behind = gone.chunks == CHUNKS;
+        self.vain = full && gone.chunks == 0;
         if !self.behind {
             let sweep = self.swept.is_none_or(|at| at.elapsed().as_secs() >= 60);
             if sweep || (full && gone.chunks == 0) {

@@ -210,7 +210,7 @@ impl Writer {
                 self.upkeep();
             }
             // Between any two transactions, as a second's worth at once would hold up who waits.
-            if due || self.retention.is_behind() {
+            if due || self.retention.is_urgent(&self.connection) {
                 self.delete();
             }
             self.fold();
