@@ -46,7 +46,7 @@ fn impossible_traces_are_kept_and_break_no_page() {
         let answer = get(dev.page, &format!("/traces/{trace:032x}"));
         assert_eq!(answer.status, 200, "trace {trace}: {}", answer.text());
     }
-    for page in ["/", "/traces", "/traces?min=100ms", "/health"] {
+    for page in ["/", "/traces", "/traces?min=100ms", "/errors", "/health"] {
         let answer = get(dev.page, page);
         assert_eq!(answer.status, 200, "{page}: {}", answer.text());
     }

@@ -198,7 +198,7 @@ fn of_a_million_label_sets_a_hundred_thousand_are_kept_and_the_rest_is_said_to_b
     let peak = dev.peak_memory();
     assert!(peak < 300 * MEGABYTE as u64, "{peak} bytes of memory");
     let asked = Instant::now();
-    for page in ["/", "/health"] {
+    for page in ["/", "/health", "/metrics", "/metrics/requests"] {
         let answer = get(dev.page, page);
         assert_eq!(answer.status, 200, "{page}: {}", answer.text());
         assert!(
