@@ -268,7 +268,7 @@ fn fields() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-fn texts<'a>(attributes: &'a [KeyValue]) -> Vec<(&'a str, String)> {
+fn texts(attributes: &[KeyValue]) -> Vec<(&str, String)> {
     attributes
         .iter()
         .map(|pair| {

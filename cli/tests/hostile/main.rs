@@ -2,6 +2,7 @@
 //! or full of script, a kill in the middle, a disk that is full.
 
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used)]
 
 mod access;
 mod dev;
