@@ -7,6 +7,7 @@ mod metric;
 mod query;
 mod record;
 mod span;
+mod thrown;
 mod traffic;
 
 use std::{
