@@ -91,30 +91,35 @@ impl Reader {
         })
     }
 
-    /// Records that fit and arrived after the row `after`, the oldest first: what `tail` follows.
+    /// Records that fit and arrived after the row `after`, the oldest first: what `tail`
+    /// follows. `next` is the row to go on after, where there may be more.
     pub(crate) fn records_after(
         &self,
         filter: &RecordFilter,
         after: i64,
         limit: usize,
-    ) -> Result<Vec<(RecordRow, Stored<LogRecord>)>, StoreError> {
+    ) -> Result<Page<(RecordRow, Stored<LogRecord>)>, StoreError> {
         let Some((conditions, mut values)) = self.record_conditions(filter)? else {
-            return Ok(Vec::new());
+            return Ok(Page::default());
         };
         values.push(Value::Integer(after));
         let rows = self.record_rows(
             &format!("{conditions} AND id > ? ORDER BY id LIMIT {limit}"),
             values,
         )?;
-        let mut records = self.decode_records(rows)?;
-        records.retain(|(_, record)| {
-            filter.query.terms.iter().all(|term| {
-                use prost::Message;
-                let bytes = record.item.encode_to_vec();
-                has_terms(&bytes, std::slice::from_ref(term))
-            })
-        });
-        Ok(records)
+        let mut page = Page::default();
+        if rows.len() == limit {
+            page.next = rows.last().map(|row| row.id);
+        }
+        for row in rows {
+            let Some(bytes) = self.bytes_at(row.chunk, row.position, row.length)? else {
+                continue;
+            };
+            if has_terms(&bytes, &filter.query.terms) {
+                page.items.extend(self.decode_records(vec![row])?);
+            }
+        }
+        Ok(page)
     }
 
     /// The newest record's row, to follow from there.
