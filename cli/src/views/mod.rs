@@ -101,3 +101,6 @@ pub(crate) fn router(app: App) -> Router {
 async fn live(State(app): State<App>) -> impl IntoResponse {
     page::live(app.store.changes())
 }
+
+#[cfg(test)]
+mod tests;
