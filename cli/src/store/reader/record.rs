@@ -386,8 +386,11 @@ impl Reader {
             .map(|term| token::pair(&term.key, &term.value))
             .collect();
         let mut chunks = self.connection.prepare_cached(
+            // By their rows: the index would have all of them sorted before the first is looked at.
             "SELECT id, first, last, tokens FROM chunk
-             WHERE signal = 2 AND first < ?1 AND latest >= ?2 ORDER BY id DESC",
+             WHERE +signal = 2 AND first < ?1 AND +latest >= ?2
+                AND id >= (SELECT coalesce(min(id), 0) FROM chunk WHERE signal = 2 AND latest >= ?2)
+             ORDER BY id DESC",
         )?;
         let before = before.unwrap_or(i64::MAX);
         let mut rows = chunks.query([before, filter.since.unwrap_or(0)])?;
