@@ -101,6 +101,3 @@ pub(crate) fn router(app: App) -> Router {
 async fn live(State(app): State<App>) -> impl IntoResponse {
     page::live(app.store.changes())
 }
-
-#[cfg(test)]
-mod tests;
