@@ -22,6 +22,7 @@ mod render;
 )]
 mod sentry;
 mod store;
+mod terminal;
 mod views;
 mod wire;
 
@@ -39,6 +40,8 @@ enum Command {
     Demo(demo::Options),
     /// Take OTLP and Sentry's envelopes on this machine, and show them in one page
     Dev(Box<dev::Options>),
+    #[command(flatten)]
+    Terminal(terminal::Command),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Demo(options) => demo::run(&options),
         Command::Dev(options) => dev::run(&options),
+        Command::Terminal(command) => terminal::run(&command),
     };
     result.unwrap_or_else(|error| {
         anstream::eprintln!("{} {error:#}", "error:".red().bold());

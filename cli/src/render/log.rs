@@ -1,14 +1,28 @@
 //! A log record as one line.
 
 use owo_colors::OwoColorize;
-use throughline_receiver::{Received, proto::logs::v1::LogRecord};
+use throughline_receiver::proto::logs::v1::LogRecord;
 
 use super::value;
 
-pub(crate) fn render(record: &Received<LogRecord>) -> String {
-    let message = record
-        .message()
-        .map_or_else(|| "(no text)".into(), value::text);
+/// In short, beside others in a report.
+pub(crate) fn render(record: &LogRecord) -> String {
+    with_message(record, value::text)
+}
+
+/// With its message as long as it is.
+pub(crate) fn whole(record: &LogRecord) -> String {
+    with_message(record, value::whole)
+}
+
+fn with_message(record: &LogRecord, text: fn(&str) -> String) -> String {
+    use throughline_receiver::proto::common::v1::any_value::Value;
+    let message = match record.body.as_ref().and_then(|body| body.value.as_ref()) {
+        Some(Value::StringValue(message)) => text(message),
+        Some(_) => value::any(record.body.as_ref()),
+        None if record.event_name.is_empty() => "(no text)".into(),
+        None => value::text(&record.event_name),
+    };
     let attributes = value::attributes(&record.attributes);
     let line = format!("{}  {message}", level(record.severity_number));
     if attributes.is_empty() {
@@ -20,7 +34,7 @@ pub(crate) fn render(record: &Received<LogRecord>) -> String {
 
 /// The short names of the ranges in
 /// <https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber>.
-fn level(severity: i32) -> String {
+pub(crate) fn level(severity: i32) -> String {
     match severity {
         1..=4 => "TRACE".dimmed().to_string(),
         5..=8 => "DEBUG".blue().to_string(),

@@ -8,16 +8,17 @@ use throughline_receiver::Contents;
 
 #[cfg(test)]
 pub(crate) mod fixture;
-mod log;
+pub(crate) mod log;
 mod metric;
-mod trace;
+pub(crate) mod trace;
 pub(crate) mod value;
 
 /// The whole report: up to `per_route` traces of each root, the records outside of any
 /// trace, and the metrics.
 pub(crate) fn report(received: &Contents, per_route: usize) -> String {
     let mut out = String::new();
-    let traces = trace::assemble(received);
+    let parts = parts(received);
+    let traces = trace::assemble(&parts);
     let mut routes: BTreeMap<&str, Vec<&trace::Trace<'_>>> = BTreeMap::new();
     for trace in &traces {
         routes.entry(trace.name()).or_default().push(trace);
@@ -47,6 +48,19 @@ pub(crate) fn report(received: &Contents, per_route: usize) -> String {
         section(&mut out, &metric::table(&received.metrics));
     }
     out
+}
+
+/// What the receiver has, for a tree.
+fn parts(received: &Contents) -> trace::Parts<'_> {
+    let spans = received.spans.iter().map(|span| trace::SpanOf {
+        service: span.service_name().unwrap_or_default(),
+        span: &span.item,
+    });
+    trace::Parts {
+        spans: spans.collect(),
+        records: received.logs.iter().map(|record| &record.item).collect(),
+        notes: Vec::new(),
+    }
 }
 
 fn section(out: &mut String, block: &str) {

@@ -9,15 +9,62 @@ use std::{
 
 use opentelemetry::{SpanId, TraceId};
 use owo_colors::OwoColorize;
-use throughline_receiver::{
-    Contents, Received,
-    proto::{
-        logs::v1::LogRecord,
-        trace::v1::{Span, status::StatusCode},
-    },
+use throughline_receiver::proto::{
+    logs::v1::LogRecord,
+    trace::v1::{Span, status::StatusCode},
 };
 
 use super::{log, value};
+
+/// A span, and the name of the service that it came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SpanOf<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) span: &'a Span,
+}
+
+impl SpanOf<'_> {
+    fn trace_id(&self) -> TraceId {
+        trace_id(&self.span.trace_id)
+    }
+
+    fn span_id(&self) -> SpanId {
+        span_id(&self.span.span_id)
+    }
+
+    fn parent_span_id(&self) -> Option<SpanId> {
+        Some(span_id(&self.span.parent_span_id)).filter(|id| *id != SpanId::INVALID)
+    }
+}
+
+fn trace_id(bytes: &[u8]) -> TraceId {
+    bytes
+        .try_into()
+        .map_or(TraceId::INVALID, TraceId::from_bytes)
+}
+
+fn span_id(bytes: &[u8]) -> SpanId {
+    bytes.try_into().map_or(SpanId::INVALID, SpanId::from_bytes)
+}
+
+/// A line of its own at a moment of a span: an error that is known by more than the span.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    pub(crate) trace: TraceId,
+    pub(crate) span: SpanId,
+    /// Nanoseconds since 1970.
+    pub(crate) time: u64,
+    /// Styled, and safe to print.
+    pub(crate) line: String,
+}
+
+/// What a trace is put together from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Parts<'a> {
+    pub(crate) spans: Vec<SpanOf<'a>>,
+    pub(crate) records: Vec<&'a LogRecord>,
+    pub(crate) notes: Vec<Note>,
+}
 
 #[derive(Debug)]
 pub(crate) struct Trace<'a> {
@@ -27,21 +74,23 @@ pub(crate) struct Trace<'a> {
 
 #[derive(Debug)]
 struct Node<'a> {
-    span: &'a Received<Span>,
-    /// Sub-spans and records, in the order of their time.
+    span: SpanOf<'a>,
+    /// Sub-spans, records and errors, in the order of their time.
     items: Vec<Item<'a>>,
 }
 
 #[derive(Debug)]
 enum Item<'a> {
     Span(Node<'a>),
-    Log(&'a Received<LogRecord>),
+    Log(&'a LogRecord),
+    Note(&'a Note),
 }
 
 impl Item<'_> {
     fn time(&self) -> u64 {
         match self {
-            Self::Span(node) => node.span.start_time_unix_nano,
+            Self::Span(node) => node.span.span.start_time_unix_nano,
+            Self::Note(note) => note.time,
             Self::Log(record) if record.time_unix_nano == 0 => record.observed_time_unix_nano,
             Self::Log(record) => record.time_unix_nano,
         }
@@ -51,23 +100,26 @@ impl Item<'_> {
 impl<'a> Trace<'a> {
     /// The name of the first root: for a service's own trace, its route.
     pub(crate) fn name(&self) -> &'a str {
-        self.roots.first().map_or("", |root| &root.span.name)
+        self.roots.first().map_or("", |root| &root.span.span.name)
     }
 }
 
 /// Puts spans and records together, the traces in the order of their first span's start.
 ///
 /// A span whose parent did not arrive is a root as well: it must not vanish.
-pub(crate) fn assemble(received: &Contents) -> Vec<Trace<'_>> {
-    let mut by_trace: HashMap<TraceId, Vec<&Received<Span>>> = HashMap::new();
-    for span in &received.spans {
-        by_trace.entry(span.trace_id()).or_default().push(span);
+pub(crate) fn assemble<'a>(parts: &'a Parts<'a>) -> Vec<Trace<'a>> {
+    let mut by_trace: HashMap<TraceId, Vec<SpanOf<'a>>> = HashMap::new();
+    for span in &parts.spans {
+        by_trace.entry(span.trace_id()).or_default().push(*span);
     }
-    let mut logs: HashMap<(TraceId, SpanId), Vec<&Received<LogRecord>>> = HashMap::new();
-    for record in &received.logs {
-        if let Some((trace, span)) = record.trace_id().zip(record.span_id()) {
-            logs.entry((trace, span)).or_default().push(record);
-        }
+    let mut beside: Beside<'a> = HashMap::new();
+    for record in &parts.records {
+        let place = (trace_id(&record.trace_id), span_id(&record.span_id));
+        beside.entry(place).or_default().push(Item::Log(record));
+    }
+    for note in &parts.notes {
+        let place = (note.trace, note.span);
+        beside.entry(place).or_default().push(Item::Note(note));
     }
     let mut traces: Vec<_> = by_trace
         .into_iter()
@@ -84,10 +136,10 @@ pub(crate) fn assemble(received: &Contents) -> Vec<Trace<'_>> {
                     None => roots.push(span),
                 }
             }
-            roots.sort_by_key(|span| span.start_time_unix_nano);
+            roots.sort_by_key(|span: &SpanOf<'_>| span.span.start_time_unix_nano);
             let roots = roots
                 .into_iter()
-                .map(|span| node(span, id, &mut children, &mut logs))
+                .map(|span| node(span, id, &mut children, &mut beside))
                 .collect();
             Trace { id, roots }
         })
@@ -97,29 +149,27 @@ pub(crate) fn assemble(received: &Contents) -> Vec<Trace<'_>> {
             trace
                 .roots
                 .first()
-                .map_or(0, |root| root.span.start_time_unix_nano),
+                .map_or(0, |root| root.span.span.start_time_unix_nano),
             trace.id.to_bytes(),
         )
     });
     traces
 }
 
+/// What stands beside the sub-spans of a span.
+type Beside<'a> = HashMap<(TraceId, SpanId), Vec<Item<'a>>>;
+
 fn node<'a>(
-    span: &'a Received<Span>,
+    span: SpanOf<'a>,
     trace: TraceId,
-    children: &mut HashMap<SpanId, Vec<&'a Received<Span>>>,
-    logs: &mut HashMap<(TraceId, SpanId), Vec<&'a Received<LogRecord>>>,
+    children: &mut HashMap<SpanId, Vec<SpanOf<'a>>>,
+    beside: &mut Beside<'a>,
 ) -> Node<'a> {
     let id = span.span_id();
     // Taken out of the maps, so that a span that names itself as its parent ends the walk.
-    let mut items: Vec<_> = logs
-        .remove(&(trace, id))
-        .unwrap_or_default()
-        .into_iter()
-        .map(Item::Log)
-        .collect();
+    let mut items = beside.remove(&(trace, id)).unwrap_or_default();
     for child in children.remove(&id).unwrap_or_default() {
-        items.push(Item::Span(node(child, trace, children, logs)));
+        items.push(Item::Span(node(child, trace, children, beside)));
     }
     items.sort_by_key(Item::time);
     Node { span, items }
@@ -128,19 +178,15 @@ fn node<'a>(
 pub(crate) fn render(trace: &Trace<'_>) -> String {
     let mut out = String::new();
     for root in &trace.roots {
-        let service = root
-            .span
-            .service_name()
-            .map(value::text)
-            .unwrap_or_default();
+        let service = value::text(root.span.service);
         let place = format!("{service}  trace {}", trace.id);
-        writeln!(out, "{}  {}", line(root.span, true), place.dimmed()).ok();
-        branches(&mut out, "", &root.items);
+        writeln!(out, "{}  {}", line(root.span.span, true), place.dimmed()).ok();
+        branches(&mut out, "", root.span.service, &root.items);
     }
     out
 }
 
-fn branches(out: &mut String, indent: &str, items: &[Item<'_>]) {
+fn branches(out: &mut String, indent: &str, service: &str, items: &[Item<'_>]) {
     for (position, item) in items.iter().enumerate() {
         let (branch, below) = if position + 1 == items.len() {
             ("└─ ", "   ")
@@ -150,16 +196,23 @@ fn branches(out: &mut String, indent: &str, items: &[Item<'_>]) {
         write!(out, "{}", format!("{indent}{branch}").dimmed()).ok();
         match item {
             Item::Log(record) => writeln!(out, "{}", log::render(record)).ok(),
+            Item::Note(note) => writeln!(out, "{}", note.line).ok(),
             Item::Span(node) => {
-                writeln!(out, "{}", line(node.span, false)).ok();
-                branches(out, &format!("{indent}{below}"), &node.items);
+                let mut line = line(node.span.span, false);
+                if node.span.service != service {
+                    // Where a trace goes on in another service.
+                    write!(line, "  {}", value::text(node.span.service).dimmed()).ok();
+                }
+                writeln!(out, "{line}").ok();
+                let below = format!("{indent}{below}");
+                branches(out, &below, node.span.service, &node.items);
                 Some(())
             }
         };
     }
 }
 
-fn line(span: &Received<Span>, root: bool) -> String {
+fn line(span: &Span, root: bool) -> String {
     let name = value::text(&span.name);
     let mut line = if root {
         name.bold().to_string()
@@ -196,13 +249,13 @@ fn line(span: &Received<Span>, root: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use throughline_receiver::proto::trace::v1::Status;
+    use throughline_receiver::{Contents, proto::trace::v1::Status};
 
     use super::*;
     use crate::render::fixture::{Fixture, attribute, integer};
 
     fn rendered(received: &Contents) -> Vec<String> {
-        assemble(received)
+        assemble(&crate::render::parts(received))
             .iter()
             .map(|trace| anstream::adapter::strip_str(&render(trace)).to_string())
             .collect()
@@ -259,6 +312,33 @@ GET /reports/{id}  312 ms  200  order.id=7  shop  trace 010101010101010101010101
             .span(1, 2, 9, "orphan", 0, 1.0, |_| {})
             .contents();
         assert!(rendered(&received)[0].starts_with("orphan  1.00 ms"));
+    }
+
+    #[test]
+    fn an_error_stands_at_its_moment_and_another_service_is_named() {
+        let received = Fixture::default()
+            .span(1, 1, 0, "POST /pay", 0, 10.0, |_| {})
+            .span(1, 2, 1, "POST /charge", 2, 5.0, |_| {})
+            .log(1, 1, 9, "asked", 1, &[])
+            .contents();
+        let mut parts = crate::render::parts(&received);
+        parts.spans[1].service = "bank";
+        parts.notes.push(Note {
+            trace: TraceId::from_bytes([1; 16]),
+            span: SpanId::from_bytes([1; 8]),
+            time: received.spans[0].start_time_unix_nano + 9_000_000,
+            line: "CardDeclined".to_owned(),
+        });
+        let text = render(&assemble(&parts)[0]);
+        assert_eq!(
+            anstream::adapter::strip_str(&text).to_string(),
+            "\
+POST /pay  10.00 ms  shop  trace 01010101010101010101010101010101
+├─ INFO  asked
+├─ POST /charge  5.00 ms  bank
+└─ CardDeclined
+"
+        );
     }
 
     #[test]

@@ -29,9 +29,18 @@ const QUIET: [&str; 14] = [
 /// Received text with its control characters escaped, so that it can neither add lines nor
 /// send commands to the terminal.
 pub(crate) fn text(text: &str) -> String {
+    escaped(text, LONGEST)
+}
+
+/// The same, however long it is.
+pub(crate) fn whole(text: &str) -> String {
+    escaped(text, usize::MAX)
+}
+
+fn escaped(text: &str, longest: usize) -> String {
     let mut out = String::new();
     for (count, character) in text.chars().enumerate() {
-        if count == LONGEST {
+        if count == longest {
             out.push('…');
             break;
         }
@@ -71,7 +80,7 @@ pub(crate) fn of(attributes: &[KeyValue], key: &str) -> Option<String> {
     Some(any(found.value.as_ref()))
 }
 
-fn any(value: Option<&AnyValue>) -> String {
+pub(crate) fn any(value: Option<&AnyValue>) -> String {
     let Some(value) = value.and_then(|value| value.value.as_ref()) else {
         return String::new();
     };

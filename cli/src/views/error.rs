@@ -20,7 +20,7 @@ use super::{
     failure::failure,
 };
 use crate::{
-    issue::{Fingerprint, Source, parse_stacktrace},
+    issue::{Fingerprint, Source},
     page::{
         PageRequest, Query, Shell, View,
         chart::{Kind, Series, TimeChart},
@@ -32,7 +32,7 @@ use crate::{
         trace::{Folding, TraceError, TraceRecord, TraceSpan, Tree, Waterfall, hex},
         value,
     },
-    sentry::{Breadcrumb, Event, Exception},
+    sentry::{Breadcrumb, Event},
     store::{
         Issue, OccurrenceBody, OccurrenceRow, Reader, Shares, StoreError, Stored, Trace,
         TraceIssue, attribute_text,
@@ -319,7 +319,7 @@ fn fill(context: &Context, found: Found) -> ErrorPage {
             &[("occurrence", &id.to_string())],
         )
     };
-    let (exceptions, raw_stack) = exceptions(row.as_ref(), &body);
+    let (exceptions, raw_stack) = body.exceptions(row.as_ref());
     ErrorPage {
         now,
         told: row.as_ref().map(told).unwrap_or_default(),
@@ -379,66 +379,6 @@ fn told(row: &OccurrenceRow) -> String {
         .map(|source| format!("a {source}"))
         .collect();
     sources.join(" and ")
-}
-
-/// The chain of exceptions, the root cause first; else the text of a stack.
-fn exceptions(
-    row: Option<&OccurrenceRow>,
-    body: &OccurrenceBody,
-) -> (Vec<Exception>, Option<String>) {
-    if let Some(event) = &body.event {
-        let mut exceptions = event.exceptions.clone();
-        if exceptions.is_empty() && !event.stack.is_empty() {
-            exceptions.push(Exception {
-                frames: event.stack.clone(),
-                ..Exception::default()
-            });
-        }
-        if !exceptions.is_empty() {
-            return (exceptions, None);
-        }
-    }
-    let text = stack_text(row, body);
-    let parsed = text.as_deref().and_then(parse_stacktrace);
-    let mut raw = text.filter(|_| parsed.is_none());
-    if let Some(text) = &mut raw {
-        let end = crate::sentry::start(text, 64 * 1024).len();
-        text.truncate(end);
-    }
-    let mut chain = parsed.unwrap_or_default();
-    if let Some(row) = row.filter(|row| row.kind.is_some()) {
-        if chain.is_empty() {
-            chain.push(Exception::default());
-        }
-        if let Some(outermost) = chain.last_mut() {
-            // The attributes are whole, and a trace may begin anywhere.
-            outermost.kind.clone_from(&row.kind);
-            if !row.message.is_empty() {
-                outermost.value = Some(row.message.clone());
-            }
-        }
-    }
-    (chain, raw)
-}
-
-/// `exception.stacktrace` of the record, or of the span's exception of that type.
-fn stack_text(row: Option<&OccurrenceRow>, body: &OccurrenceBody) -> Option<String> {
-    const STACK: &str = "exception.stacktrace";
-    if let Some(text) = body
-        .record
-        .as_ref()
-        .and_then(|record| attribute_text(&record.attributes, STACK))
-    {
-        return Some(text.to_owned());
-    }
-    let kind = row.and_then(|row| row.kind.as_deref());
-    let events = &body.span.as_ref()?.events;
-    events
-        .iter()
-        .filter(|event| event.name == "exception")
-        .filter(|event| attribute_text(&event.attributes, "exception.type") == kind)
-        .find_map(|event| attribute_text(&event.attributes, STACK))
-        .map(str::to_owned)
 }
 
 fn crumbs(event: &Event) -> Vec<Crumb> {

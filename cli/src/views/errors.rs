@@ -215,7 +215,10 @@ pub(super) fn lines(
 ) -> Result<Vec<Line>, StoreError> {
     let first = issues.iter().map(|issue| issue.first_seen).min();
     let start = match since {
-        0 => first.unwrap_or_default(),
+        // So that one minute is not all that there ever was.
+        0 => first
+            .unwrap_or_default()
+            .min(now.unsigned_abs().saturating_sub(15 * 60_000_000_000)),
         since => since.unsigned_abs(),
     };
     issues

@@ -113,7 +113,12 @@ impl Fixture {
     async fn counted(&self) {
         let began = Instant::now();
         loop {
-            let lag = self.app.readers.ask(|reader| reader.lag()).await.unwrap();
+            let lag = self
+                .app
+                .readers
+                .ask(crate::store::Reader::lag)
+                .await
+                .unwrap();
             if lag.uncounted == 0 {
                 return;
             }

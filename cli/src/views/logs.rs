@@ -246,10 +246,11 @@ fn find(
     after: Option<i64>,
 ) -> Result<(Page<Item>, bool), StoreError> {
     if let Some(after) = after {
-        let mut items = reader.records_after(filter, after, LINES)?;
+        let newer = reader.records_after(filter, after, LINES)?;
+        let mut items = newer.items;
         items.reverse();
         // Less than a page is the beginning, where the newest belong.
-        if items.len() == LINES {
+        if newer.next.is_some() && !items.is_empty() {
             let next = items.last().map(|(row, _)| row.id);
             let page = Page {
                 items,

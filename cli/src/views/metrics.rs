@@ -24,8 +24,6 @@ use crate::{
 
 /// How long values are read; the names after that stand without.
 const PATIENCE: Duration = Duration::from_millis(110);
-/// Series of one name whose values a line shows.
-const SERIES: usize = 24;
 
 #[derive(Debug)]
 struct Row {
@@ -118,7 +116,6 @@ fn answer(
         if let Some(first) = series.first().cloned() {
             let shape = Shape::of(&first);
             series.retain(|one| Shape::of(one) == shape && one.unit == first.unit);
-            series.truncate(SERIES);
             row.kind = kind_name(first.kind, first.monotonic);
             row.of = match shape {
                 Shape::Distribution => "p95",

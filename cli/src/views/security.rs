@@ -236,7 +236,7 @@ impl Logins {
                 .map(|key| says(attributes, key))
                 .find(|user| !user.is_empty())
                 .unwrap_or_default();
-            let mut add = |tries: &mut BTreeMap<String, Tries>, one: &str, other: &str| {
+            let add = |tries: &mut BTreeMap<String, Tries>, one: &str, other: &str| {
                 if one.is_empty() {
                     return;
                 }

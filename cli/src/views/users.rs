@@ -50,6 +50,7 @@ struct One {
     errors: Table,
     timeline: Table,
     cut: bool,
+    unfinished: bool,
 }
 
 pub(super) async fn users(State(app): State<App>, request: PageRequest) -> Response {
@@ -99,7 +100,7 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
             "User",
             "#Requests",
             "#Failed",
-            "#Records",
+            "#Lines",
             "#Addresses",
             "Last seen",
         ],
@@ -196,6 +197,7 @@ async fn one(app: &App, request: &PageRequest, subject: Subject) -> Response {
         errors: errors(&timeline),
         timeline: timeline.table(&links),
         cut: timeline.cut,
+        unfinished: timeline.unfinished,
     };
     Shell::new(request, View::Users, title)
         .range()

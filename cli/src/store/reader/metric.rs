@@ -161,20 +161,15 @@ impl Reader {
         let mut select = self.connection.prepare_cached(
             "SELECT time, value, body FROM point WHERE series = ?1 AND time >= ?2 ORDER BY time",
         )?;
-        let mut rows = select.query(params![series.id, since])?;
-        let mut points = Vec::new();
-        while let Some(row) = rows.next()? {
-            let body = row.get_ref(2)?.as_blob_or_null()?.unwrap_or_default();
-            let point = match series.kind {
-                3 => Point::Histogram(HistogramDataPoint::decode(body)?),
-                4 => Point::Exponential(ExponentialHistogramDataPoint::decode(body)?),
-                5 => Point::Summary(SummaryDataPoint::decode(body)?),
-                // SQLite has no NaN.
-                _ => Point::Number(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN)),
-            };
-            points.push((row.get(0)?, point));
-        }
-        Ok(points)
+        read_points(series, select.query([series.id, since])?)
+    }
+
+    /// The newest point of a series.
+    pub(crate) fn last_point(&self, series: &Series) -> Result<Option<(i64, Point)>, StoreError> {
+        let mut select = self.connection.prepare_cached(
+            "SELECT time, value, body FROM point WHERE series = ?1 ORDER BY time DESC LIMIT 1",
+        )?;
+        Ok(read_points(series, select.query([series.id])?)?.pop())
     }
 
     /// When the first point of these series was, in seconds since 1970.
@@ -231,4 +226,23 @@ impl Reader {
         }
         Ok(waiting)
     }
+}
+
+fn read_points(
+    series: &Series,
+    mut rows: rusqlite::Rows<'_>,
+) -> Result<Vec<(i64, Point)>, StoreError> {
+    let mut points = Vec::new();
+    while let Some(row) = rows.next()? {
+        let body = row.get_ref(2)?.as_blob_or_null()?.unwrap_or_default();
+        let point = match series.kind {
+            3 => Point::Histogram(HistogramDataPoint::decode(body)?),
+            4 => Point::Exponential(ExponentialHistogramDataPoint::decode(body)?),
+            5 => Point::Summary(SummaryDataPoint::decode(body)?),
+            // SQLite has no NaN.
+            _ => Point::Number(row.get::<_, Option<f64>>(1)?.unwrap_or(f64::NAN)),
+        };
+        points.push((row.get(0)?, point));
+    }
+    Ok(points)
 }

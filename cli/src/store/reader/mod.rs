@@ -8,6 +8,7 @@ mod query;
 mod record;
 mod span;
 mod subject;
+mod thrown;
 mod traffic;
 
 use std::{

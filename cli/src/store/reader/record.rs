@@ -91,30 +91,35 @@ impl Reader {
         })
     }
 
-    /// Records that fit and arrived after the row `after`, the oldest first: what `tail` follows.
+    /// Records that fit and arrived after the row `after`, the oldest first: what `tail`
+    /// follows. `next` is the row to go on after, where there may be more.
     pub(crate) fn records_after(
         &self,
         filter: &RecordFilter,
         after: i64,
         limit: usize,
-    ) -> Result<Vec<(RecordRow, Stored<LogRecord>)>, StoreError> {
+    ) -> Result<Page<(RecordRow, Stored<LogRecord>)>, StoreError> {
         let Some((conditions, mut values)) = self.record_conditions(filter)? else {
-            return Ok(Vec::new());
+            return Ok(Page::default());
         };
         values.push(Value::Integer(after));
         let rows = self.record_rows(
             &format!("{conditions} AND id > ? ORDER BY id LIMIT {limit}"),
             values,
         )?;
-        let mut records = self.decode_records(rows)?;
-        records.retain(|(_, record)| {
-            filter.query.terms.iter().all(|term| {
-                use prost::Message;
-                let bytes = record.item.encode_to_vec();
-                has_terms(&bytes, std::slice::from_ref(term))
-            })
-        });
-        Ok(records)
+        let mut page = Page::default();
+        if rows.len() == limit {
+            page.next = rows.last().map(|row| row.id);
+        }
+        for row in rows {
+            let Some(bytes) = self.bytes_at(row.chunk, row.position, row.length)? else {
+                continue;
+            };
+            if has_terms(&bytes, &filter.query.terms) {
+                page.items.extend(self.decode_records(vec![row])?);
+            }
+        }
+        Ok(page)
     }
 
     /// The newest record's row, to follow from there.
@@ -381,8 +386,11 @@ impl Reader {
             .map(|term| token::pair(&term.key, &term.value))
             .collect();
         let mut chunks = self.connection.prepare_cached(
+            // By their rows: the index would have all of them sorted before the first is looked at.
             "SELECT id, first, last, tokens FROM chunk
-             WHERE signal = 2 AND first < ?1 AND latest >= ?2 ORDER BY id DESC",
+             WHERE +signal = 2 AND first < ?1 AND +latest >= ?2
+                AND id >= (SELECT coalesce(min(id), 0) FROM chunk WHERE signal = 2 AND latest >= ?2)
+             ORDER BY id DESC",
         )?;
         let before = before.unwrap_or(i64::MAX);
         let mut rows = chunks.query([before, filter.since.unwrap_or(0)])?;

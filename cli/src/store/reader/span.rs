@@ -382,8 +382,11 @@ impl Reader {
             .map(|word| word.trim_end_matches('*').to_lowercase())
             .collect();
         let mut chunks = self.connection.prepare_cached(
+            // By their rows: the index would have all of them sorted before the first is looked at.
             "SELECT id, first, last, tokens FROM chunk
-             WHERE signal = 1 AND first < ?1 AND latest >= ?2 ORDER BY id DESC",
+             WHERE +signal = 1 AND first < ?1 AND +latest >= ?2
+                AND id >= (SELECT coalesce(min(id), 0) FROM chunk WHERE signal = 1 AND latest >= ?2)
+             ORDER BY id DESC",
         )?;
         let before = before.unwrap_or(i64::MAX);
         let mut rows = chunks.query([before, filter.since.unwrap_or(0)])?;
@@ -483,6 +486,42 @@ impl Reader {
             .query_row([row], |row| row.get(0))
             .optional()?;
         Ok(start.unwrap_or_default().unsigned_abs())
+    }
+
+    /// The traces whose first span took longest, the longest first; of one service, those in
+    /// which it answered longest.
+    pub(crate) fn slowest(
+        &self,
+        since: i64,
+        service: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<SpanRow>, StoreError> {
+        let service = match service {
+            Some(name) => match self.id_of(name)? {
+                Some(id) => Some(id),
+                None => return Ok(Vec::new()),
+            },
+            None => None,
+        };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        // Mostly there are enough slow ones, and those have an index.
+        for slow in ["duration >= 100000000", "1"] {
+            let mut select = self.connection.prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM span WHERE {slow} AND start >= ?1
+                    AND (?2 IS NULL OR service = ?2)
+                    AND (parent IS NULL OR (?2 IS NOT NULL AND kind IN (2, 5)))
+                 ORDER BY duration DESC LIMIT ?3"
+            ))?;
+            let mut rows = select.query(rusqlite::params![since, service, limit])?;
+            let mut spans = Vec::new();
+            while let Some(row) = rows.next()? {
+                spans.push(self.span_row(row)?);
+            }
+            if slow == "1" || i64::try_from(spans.len()).unwrap_or(i64::MAX) == limit {
+                return Ok(spans);
+            }
+        }
+        Ok(Vec::new())
     }
 
     /// A span by its row, with all that came.

@@ -39,6 +39,8 @@ pub(super) struct Timeline {
     pub(super) sessions: Vec<(String, (u64, u64))>,
     /// There is more, further back.
     pub(super) cut: bool,
+    /// Time ran out before all was looked through.
+    pub(super) unfinished: bool,
 }
 
 impl Timeline {
@@ -78,7 +80,7 @@ impl Timeline {
                     Some((row.clone(), span))
                 })
                 .collect();
-            Ok((found, page.next.is_some()))
+            Ok((found, page.next.is_some(), page.unfinished))
         });
         let records = |key: &str| {
             let mut filter = RecordFilter {
@@ -104,12 +106,14 @@ impl Timeline {
                 None => Ok(None),
             }
         };
-        let ((requests, more_spans), found, more, errors) =
+        let ((requests, more_spans, out_of_time), found, more, errors) =
             tokio::try_join!(spans, records(keys[0]), more, errors)?;
 
         let mut cut = more_spans || found.next.is_some();
+        let mut unfinished = out_of_time || found.unfinished;
         let mut records = found.items;
         if let Some(more) = more {
+            unfinished |= more.unfinished;
             cut |= more.next.is_some();
             records.extend(more.items);
             records.sort_by_key(|(row, _)| std::cmp::Reverse(row.id));
@@ -120,6 +124,7 @@ impl Timeline {
             records,
             errors,
             cut,
+            unfinished,
             ..Self::default()
         };
         timeline.others = timeline.by(match subject {
@@ -186,7 +191,11 @@ impl Timeline {
         let mut table = Table::new(
             "What was done, the newest first",
             &["When", "Kind", "What", "Service", "Outcome", "#Took", ""],
-            "Nothing in this range.",
+            if self.unfinished {
+                "Nothing so far."
+            } else {
+                "Nothing in this range."
+            },
         );
         let mut rows: Vec<(u64, String, Vec<Cell>)> = Vec::new();
         let mut told = HashSet::new();

@@ -1,6 +1,6 @@
 //! Each view over a real store, asked through the router.
 
-use super::fixture::{Fixture, HOSTILE, ago, link, record, span};
+use super::super::fixture::{Fixture, HOSTILE, ago, link, record, span};
 use axum::http::StatusCode;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 

@@ -1,0 +1,4 @@
+//! The views as a browser asks for them, over a store of their own.
+
+mod signals;
+mod streams;
