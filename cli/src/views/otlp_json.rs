@@ -14,9 +14,12 @@ use serde_json::{Value, json};
 
 use crate::{page::trace::hex, store::Stored};
 
+/// The spans of each scope, after the first of them, which has the scope.
+type Scopes<'a> = Vec<(&'a Stored<Span>, Vec<Value>)>;
+
 /// An export request with these spans, as they came.
 pub(super) fn request(spans: &[Stored<Span>]) -> Value {
-    let mut resources: Vec<(&Stored<Span>, Vec<(&Stored<Span>, Vec<Value>)>)> = Vec::new();
+    let mut resources: Vec<(&Stored<Span>, Scopes<'_>)> = Vec::new();
     for span in spans {
         let of = resources
             .iter()

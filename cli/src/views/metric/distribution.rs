@@ -14,7 +14,7 @@ const BUCKETS: usize = 80;
 
 /// Counts between bounds: one more count than there are bounds.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Distribution {
+pub(in crate::views) struct Distribution {
     pub(super) bounds: Vec<f64>,
     pub(super) counts: Vec<u64>,
     pub(super) sum: f64,
@@ -314,6 +314,14 @@ mod tests {
         // -(1, 2] is from -2 to -1, and (1/4, 1/2] is of index -2.
         assert_eq!(one.bounds, [-2.0, -1.0, 0.0, 0.25, 0.5]);
         assert_eq!(one.counts, [0, 3, 1, 0, 8, 0]);
+    }
+
+    #[test]
+    fn a_coarser_bucket_contains_both_finer_ones_below_one_as_above() {
+        // At scale 1, indices -4 and -3 are from 1/4 to 1/2, which is index -2 at scale 0.
+        let indices: Vec<i32> = (-4..4).map(|index| coarser(index, 1, 0)).collect();
+        assert_eq!(indices, [-2, -2, -1, -1, 0, 0, 1, 1]);
+        assert_eq!(coarser(-1, 40, 0), -1);
     }
 
     #[test]
