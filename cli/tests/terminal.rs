@@ -1,5 +1,8 @@
 //! The terminal's commands beside a running `throughline dev`, as scripts and people use them.
 
+// What fails here fails the test, also outside of the tests' own functions.
+#![allow(clippy::unwrap_used)]
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
@@ -232,6 +235,17 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// The answer to `GET`, with its head.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// A request of HTTP as any client makes it, and its answer.
 fn post(address: &str, path: &str, kind: &str, headers: &[&str], body: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -435,6 +449,80 @@ fn errors_are_listed_shown_in_full_and_resolved_on_the_page() {
     assert_eq!(
         dev.run(&["errors", "0000000000000000"]).status.code(),
         Some(1)
+    );
+}
+
+#[test]
+fn an_error_of_sentry_is_shown_in_full_on_the_page_and_in_the_terminal() {
+    let dev = Dev::start();
+    let event = "038387483a16404db621d28942d607e4";
+    let envelope = include_str!("../src/sentry/fixtures/python_chained.envelope");
+    // What a stranger writes is text, and nothing that a page does. Its length is as said.
+    let envelope = envelope.replacen("pressed pay", "<b>ed pay\"", 1);
+    assert!(envelope.contains("<b>ed"));
+    let kind = "application/x-sentry-envelope";
+    let length = envelope.lines().nth(1).unwrap().to_owned();
+    let header = r#"{"type":"event"}"#;
+    let envelope =
+        envelope
+            .replacen(&length, header, 1)
+            .replacen("<b>ed pay\"", "<b>ed pay\\\"", 1);
+    let answer = post(
+        &dev.page,
+        "/api/1/envelope/",
+        kind,
+        &[],
+        envelope.as_bytes(),
+    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let list = get(&dev.page, "/errors?since=all");
+    for part in ["ValueError", "card of order 42 is not known", "shop"] {
+        assert!(list.contains(part), "{part}: {list}");
+    }
+    assert!(!get(&dev.page, "/errors?since=all&q=elsewhere").contains("ValueError"));
+    assert!(!get(&dev.page, "/errors?since=all&status=resolved").contains("ValueError"));
+
+    // Sentry's own id leads to the issue.
+    let moved = get(&dev.page, &format!("/errors/{event}"));
+    assert!(moved.starts_with("HTTP/1.1 303"), "{moved}");
+    let location = moved
+        .lines()
+        .find_map(|line| line.strip_prefix("location: "));
+    let page = get(&dev.page, location.unwrap());
+    for part in [
+        "<h1>ValueError</h1>",
+        "caused by",
+        "KeyError",
+        "charge",
+        "return charge(card)",
+        "&#60;b&#62;ed pay",
+        "shop.region",
+        "north",
+        "/users?user=ada",
+        "shop@1.4.2",
+        "1bb88ea74af944f9844107d17d6eee4e",
+    ] {
+        assert!(page.contains(part), "{part}: {page}");
+    }
+    assert!(!page.contains("<b>ed"), "{page}");
+    assert!(get(&dev.page, "/errors/ffffffffffffffff").starts_with("HTTP/1.1 404"));
+
+    let full = dev.text(&["errors", event]);
+    for part in [
+        "ValueError  card of order 42 is not known",
+        "caused by KeyError  '4000'",
+        "raise ValueError(",
+        "shop.region=north",
+        "user  ada",
+    ] {
+        assert!(full.contains(part), "{part}: {full}");
+    }
+    let one = &dev.json(&["errors", event])[0];
+    assert_eq!(one["occurrence"]["event_id"], event);
+    assert_eq!(
+        one["occurrence"]["event"]["exception"][1]["type"],
+        "ValueError"
     );
 }
 
