@@ -386,6 +386,7 @@ fn logs_and_traces_are_found_by_words_and_terms() {
 
     let traces = dev.json(&["search", "--traces", "order.id=7"]);
     assert_eq!(traces.len(), 1);
+    assert_eq!(dev.json(&["search", "--traces", "order.id=8"]).len(), 0);
     assert_eq!(traces[0]["trace_id"], TRACE);
     assert_eq!(
         (traces[0]["spans"].as_u64(), traces[0]["errors"].as_u64()),
@@ -457,16 +458,12 @@ fn an_error_of_sentry_is_shown_in_full_on_the_page_and_in_the_terminal() {
     let dev = Dev::start();
     let event = "038387483a16404db621d28942d607e4";
     let envelope = include_str!("../src/sentry/fixtures/python_chained.envelope");
-    // What a stranger writes is text, and nothing that a page does. Its length is as said.
-    let envelope = envelope.replacen("pressed pay", "<b>ed pay\"", 1);
-    assert!(envelope.contains("<b>ed"));
+    // What a stranger writes is text. The item's header tells its length, which is another then.
+    let header = envelope.lines().nth(1).unwrap();
+    let envelope = envelope
+        .replacen(header, r#"{"type":"event"}"#, 1)
+        .replacen("pressed pay", "<b>pressed", 1);
     let kind = "application/x-sentry-envelope";
-    let length = envelope.lines().nth(1).unwrap().to_owned();
-    let header = r#"{"type":"event"}"#;
-    let envelope =
-        envelope
-            .replacen(&length, header, 1)
-            .replacen("<b>ed pay\"", "<b>ed pay\\\"", 1);
     let answer = post(
         &dev.page,
         "/api/1/envelope/",
@@ -496,7 +493,7 @@ fn an_error_of_sentry_is_shown_in_full_on_the_page_and_in_the_terminal() {
         "KeyError",
         "charge",
         "return charge(card)",
-        "&#60;b&#62;ed pay",
+        "&#60;b&#62;pressed",
         "shop.region",
         "north",
         "/users?user=ada",
@@ -505,7 +502,7 @@ fn an_error_of_sentry_is_shown_in_full_on_the_page_and_in_the_terminal() {
     ] {
         assert!(page.contains(part), "{part}: {page}");
     }
-    assert!(!page.contains("<b>ed"), "{page}");
+    assert!(!page.contains("<b>pressed"), "{page}");
     assert!(get(&dev.page, "/errors/ffffffffffffffff").starts_with("HTTP/1.1 404"));
 
     let full = dev.text(&["errors", event]);
