@@ -124,7 +124,7 @@ pub(crate) fn assemble<'a>(parts: &'a Parts<'a>) -> Vec<Trace<'a>> {
     let mut traces: Vec<_> = by_trace
         .into_iter()
         .map(|(id, spans)| {
-            let present: HashSet<SpanId> = spans.iter().map(|span| span.span_id()).collect();
+            let present: HashSet<SpanId> = spans.iter().map(SpanOf::span_id).collect();
             let mut children: HashMap<SpanId, Vec<_>> = HashMap::new();
             let mut roots = Vec::new();
             for span in spans {

@@ -23,7 +23,6 @@ use crate::{
     issue::{Merge, Occurrence, Source, Sources, closest},
     sentry::{Event, start},
 };
-use kept::Kept;
 use tally::Tally;
 
 pub(super) use tally::MINUTE;

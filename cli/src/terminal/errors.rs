@@ -108,8 +108,11 @@ fn write(out: &mut Out, issue: &Issue) -> Result<()> {
         "{:16}  {}",
         "",
         format!(
-            "{} times{users}, first {}, last {}{}",
-            count(issue.count),
+            "{}{users}, first {}, last {}{}",
+            match issue.count {
+                1 => "once".to_owned(),
+                many => format!("{} times", count(many)),
+            },
             moment(issue.first_seen),
             moment(issue.last_seen),
             match value::text(&issue.culprit) {

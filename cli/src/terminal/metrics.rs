@@ -81,7 +81,7 @@ fn names(options: &Options, reader: &Reader, out: &mut Out) -> Result<ExitCode> 
 }
 
 fn as_json(name: &MetricName) -> serde_json::Value {
-    let services = name.services.iter().map(|service| service.as_ref());
+    let services = name.services.iter().map(AsRef::as_ref);
     json!({
         "type": "metric",
         "name": name.name.as_ref(),

@@ -40,8 +40,14 @@ pub(super) fn parse(text: &str) -> Option<Vec<Exception>> {
     if causes.is_empty() && frames.is_empty() {
         return None;
     }
+    let foreign = foreign_folders(&frames);
     for frame in &mut frames {
-        frame.in_app = Some(is_own(frame));
+        let own = match of_crate(frame) {
+            Some(name) => !is_foreign(name),
+            // What was inlined has no path, but a place. C, and what the compiler made, has none.
+            None => folder(frame).is_some_and(|folder| !foreign.iter().any(|one| one == folder)),
+        };
+        frame.in_app = Some(own && !is_in_foreign_path(frame));
     }
     frames.reverse();
     let message: Vec<&str> = message
@@ -123,18 +129,35 @@ const FOREIGN_CRATES: [&str; 26] = [
     "throughline",
 ];
 
-fn is_own(frame: &Frame) -> bool {
-    if let Some(file) = frame.filename.as_deref()
-        && FOREIGN_PATHS.iter().any(|path| file.contains(path))
-    {
-        return false;
-    }
-    let function = frame.function.as_deref().unwrap_or_default();
-    // `<alloc::boxed::Box<F> as core::ops::FnOnce>::call_once` is of `alloc`.
-    let function = function.trim_start_matches(['<', '&', ' ']);
-    match function.split_once("::") {
-        Some((krate, _)) => !FOREIGN_CRATES.contains(&krate) && !krate.starts_with("__"),
-        // C, or what the compiler made; but a service's own `main` has a path too.
-        None => false,
-    }
+/// The crate that a function names, if it names one.
+fn of_crate(frame: &Frame) -> Option<&str> {
+    let function = frame.function.as_deref()?;
+    // `<alloc::boxed::Box<F> as core::ops::FnOnce>::call_once` is of `alloc`, and the types
+    // that `{closure#0}<axum::Router>` is made for are not what it is of.
+    let name = function.trim_start_matches(['<', '&', ' ']);
+    let name = name.split('<').next()?;
+    name.split_once("::").map(|(name, _)| name)
+}
+
+fn is_foreign(name: &str) -> bool {
+    FOREIGN_CRATES.contains(&name) || name.starts_with("__")
+}
+
+fn is_in_foreign_path(frame: &Frame) -> bool {
+    let file = frame.filename.as_deref();
+    file.is_some_and(|file| FOREIGN_PATHS.iter().any(|path| file.contains(path)))
+}
+
+/// Where the crate lies whose source this is.
+fn folder(frame: &Frame) -> Option<&str> {
+    let file = frame.filename.as_deref()?;
+    let (folder, _) = file.split_once("/src/").or_else(|| file.rsplit_once('/'))?;
+    Some(folder)
+}
+
+/// Where the crates lie that are not the service's, also where they were built beside it.
+fn foreign_folders(frames: &[Frame]) -> Vec<String> {
+    let foreign = |frame: &&Frame| of_crate(frame).is_some_and(is_foreign);
+    let folders = frames.iter().filter(foreign).filter_map(folder);
+    folders.map(str::to_owned).collect()
 }

@@ -31,6 +31,16 @@ fn a_rust_error_with_causes_and_a_backtrace_is_a_chain() {
 }
 
 #[test]
+fn an_inlined_function_is_the_services_where_its_source_is() {
+    let chain = parse("boom\n   1: core::panicking::panic\n             at /rustc/1/library/core/src/panicking.rs:1:5\n   2: {async_fn#0}\n             at /srv/shop/src/reviews.rs:67:18\n   3: {closure#0}<axum::Router, axum_core::Body>\n             at /srv/throughline/src/future.rs:68:50\n   4: throughline::http::poll\n             at /srv/throughline/src/future.rs:60:5\n   5: __rust_try").unwrap();
+    let own: Vec<bool> = (0..5)
+        .rev()
+        .map(|frame| frame_of(&chain, 0, frame).2)
+        .collect();
+    assert_eq!(own, [false, true, false, false, false]);
+}
+
+#[test]
 fn a_python_traceback_is_a_chain() {
     let chain = parse("Traceback (most recent call last):\n  File \"/srv/shop.py\", line 13, in pay\n    return charge(card)\n           ^^^^^^^^^^^^\n  File \"/usr/lib/python3.11/json/decoder.py\", line 8, in decode\n    raise\nKeyError: '4000'\n\nThe above exception was the direct cause of the following exception:\n\nTraceback (most recent call last):\n  File \"/srv/shop.py\", line 25, in run\n    pay(42)\nshop.errors.Declined: card of order 42: no\n").unwrap();
     assert_eq!(chain.len(), 2);
