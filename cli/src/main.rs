@@ -7,19 +7,9 @@ use owo_colors::OwoColorize;
 
 mod demo;
 mod dev;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the page and the store use it once they are here"
-)]
 mod issue;
 mod page;
 mod render;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the page and the store use it once they are here"
-)]
 mod sentry;
 mod store;
 mod terminal;
@@ -36,7 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the quickstart service under a short load and print the traces, logs and metrics that arrive
+    /// Start a shop of three services with its customers, and show in one page what they send
     Demo(demo::Options),
     /// Take OTLP and Sentry's envelopes on this machine, and show them in one page
     Dev(Box<dev::Options>),

@@ -57,7 +57,6 @@ pub(crate) struct Dev {
     forward: Option<tokio::task::JoinHandle<()>>,
     stop: tokio::sync::watch::Sender<bool>,
     store: Arc<Store>,
-    counts: Counts,
     // The last, so that the folder is free only when all that wrote in it has ended.
     instance: instance::Instance,
 }
@@ -77,7 +76,7 @@ impl Dev {
         let store = Store::open(&path, bounds, outbox)
             .with_context(|| format!("cannot open {}", path.display()))?;
         let store = Arc::new(store);
-        let readers = Readers::new(&path);
+        let readers = Readers::new(store.path());
         let counts = Counts::default();
 
         let access = |hint: &str| Access {
@@ -147,21 +146,12 @@ impl Dev {
             forward: forward.map(|forward| forward.task),
             stop,
             store,
-            counts,
             instance,
         })
     }
 
     pub(crate) fn running(&self) -> &Running {
         &self.running
-    }
-
-    pub(crate) fn store(&self) -> &Arc<Store> {
-        &self.store
-    }
-
-    pub(crate) fn counts(&self) -> &Counts {
-        &self.counts
     }
 
     fn announce(&self, options: &Options) -> Result<()> {

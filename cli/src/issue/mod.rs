@@ -23,7 +23,7 @@ use opentelemetry::{SpanId, TraceId};
 use serde::Serialize;
 
 pub(crate) use fingerprint::Fingerprint;
-pub(crate) use merge::{Failure, Merge, Sources, closest, merge};
+pub(crate) use merge::{Failure, Merge, Sources, closest};
 pub(crate) use stacktrace::parse as parse_stacktrace;
 pub(crate) use status::Status;
 

@@ -1,6 +1,6 @@
 //! Numbers, lengths and moments as a reader wants them: three digits that count, and the unit.
 
-use std::{fmt::Display, time::Duration};
+use std::fmt::Display;
 
 use jiff::Timestamp;
 
@@ -89,15 +89,6 @@ pub(crate) fn rate(per_second: f64) -> String {
     } else {
         format!("{}/s", number(per_second))
     }
-}
-
-/// How many in that time.
-pub(crate) fn rate_of(count: u64, within: Duration) -> String {
-    rate(if within.is_zero() {
-        0.0
-    } else {
-        count as f64 / within.as_secs_f64()
-    })
 }
 
 /// A share from 0 to 1 as `12.3 %`. What is not nothing is never shown as nothing.
@@ -322,7 +313,6 @@ mod tests {
         assert_eq!(count(0), "0");
         assert_eq!(count(999), "999");
         assert_eq!(count(1_234_567), "1,234,567");
-        assert_eq!(rate_of(90, Duration::from_secs(30)), "3/s");
-        assert_eq!(rate_of(90, Duration::ZERO), "0/s");
+        assert_eq!(rate(3.0), "3/s");
     }
 }

@@ -50,7 +50,7 @@ mod tests {
         let first = body.next().await.unwrap().unwrap();
         assert_eq!(
             first,
-            "event: change\ndata: {\"spans\":1,\"records\":0,\"errors\":0,\"points\":0}\n\n"
+            "event: change\ndata: {\"spans\":1,\"records\":0,\"points\":0,\"errors\":0,\"deleted\":0}\n\n"
         );
         let asked = std::time::Instant::now();
         sender.send_modify(|counters| counters.spans = 2);

@@ -55,10 +55,6 @@ impl Markup {
         self
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
     fn start(&mut self, name: &str, attributes: Attributes<'_>) {
         self.raw(&format_args!("<{name}"));
         for (name, value) in attributes {

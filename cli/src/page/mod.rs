@@ -15,9 +15,6 @@
 //! Everything that a browser shows comes from strangers, so text reaches the page by one of two
 //! ways that both escape: askama's templates, and the [`markup`] builder for drawings.
 
-// Until the views are filled from the store, the tests are the only users of much of this.
-#![allow(dead_code, unused_imports, reason = "the views that use it come next")]
-
 mod assets;
 pub(crate) mod chart;
 pub(crate) mod format;

@@ -94,49 +94,6 @@ impl Fixture {
         self.contents.logs.push(received(record, Signal::Logs));
         self
     }
-
-    pub(crate) fn counter(self, name: &str, unit: &str, value: i64) -> Self {
-        let point = NumberDataPoint {
-            attributes: vec![attribute("http.route", "/orders/{id}")],
-            value: Some(number_data_point::Value::AsInt(value)),
-            ..NumberDataPoint::default()
-        };
-        self.metric(
-            name,
-            unit,
-            Data::Sum(Sum {
-                data_points: vec![point],
-                ..Sum::default()
-            }),
-        )
-    }
-
-    pub(crate) fn histogram(self, name: &str, unit: &str, count: u64, sum: f64) -> Self {
-        let point = HistogramDataPoint {
-            attributes: vec![attribute("http.route", "/orders/{id}")],
-            count,
-            sum: Some(sum),
-            ..HistogramDataPoint::default()
-        };
-        let data = Histogram {
-            data_points: vec![point],
-            ..Histogram::default()
-        };
-        self.metric(name, unit, Data::Histogram(data))
-    }
-
-    fn metric(mut self, name: &str, unit: &str, data: Data) -> Self {
-        let metric = Metric {
-            name: name.into(),
-            unit: unit.into(),
-            data: Some(data),
-            ..Metric::default()
-        };
-        self.contents
-            .metrics
-            .push(received(metric, Signal::Metrics));
-        self
-    }
 }
 
 pub(crate) fn attribute(key: &str, value: &str) -> KeyValue {
@@ -177,5 +134,18 @@ fn received<T>(item: T, signal: Signal) -> Received<T> {
             headers: Default::default(),
         }),
         item,
+    }
+}
+
+/// What a fixture has, for a tree.
+pub(crate) fn parts(received: &Contents) -> super::trace::Parts<'_> {
+    let spans = received.spans.iter().map(|span| super::trace::SpanOf {
+        service: span.service_name().unwrap_or_default(),
+        span: &span.item,
+    });
+    super::trace::Parts {
+        spans: spans.collect(),
+        records: received.logs.iter().map(|record| &record.item).collect(),
+        notes: Vec::new(),
     }
 }

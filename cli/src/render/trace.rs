@@ -97,13 +97,6 @@ impl Item<'_> {
     }
 }
 
-impl<'a> Trace<'a> {
-    /// The name of the first root: for a service's own trace, its route.
-    pub(crate) fn name(&self) -> &'a str {
-        self.roots.first().map_or("", |root| &root.span.span.name)
-    }
-}
-
 /// Puts spans and records together, the traces in the order of their first span's start.
 ///
 /// A span whose parent did not arrive is a root as well: it must not vanish.
@@ -252,10 +245,10 @@ mod tests {
     use throughline_receiver::{Contents, proto::trace::v1::Status};
 
     use super::*;
-    use crate::render::fixture::{Fixture, attribute, integer};
+    use crate::render::fixture::{Fixture, attribute, integer, parts};
 
     fn rendered(received: &Contents) -> Vec<String> {
-        assemble(&crate::render::parts(received))
+        assemble(&parts(received))
             .iter()
             .map(|trace| anstream::adapter::strip_str(&render(trace)).to_string())
             .collect()
@@ -321,7 +314,7 @@ GET /reports/{id}  312 ms  200  order.id=7  shop  trace 010101010101010101010101
             .span(1, 2, 1, "POST /charge", 2, 5.0, |_| {})
             .log(1, 1, 9, "asked", 1, &[])
             .contents();
-        let mut parts = crate::render::parts(&received);
+        let mut parts = parts(&received);
         parts.spans[1].service = "bank";
         parts.notes.push(Note {
             trace: TraceId::from_bytes([1; 16]),

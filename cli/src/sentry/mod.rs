@@ -12,7 +12,6 @@
 //! <https://develop.sentry.dev/sdk/foundations/envelopes/event-payloads/>.
 
 pub(crate) mod answer;
-mod auth;
 mod check_in;
 mod client_report;
 mod envelope;
@@ -20,15 +19,10 @@ mod event;
 mod json;
 mod time;
 
-pub(crate) use auth::Auth;
-pub(crate) use check_in::{CheckIn, CheckInStatus};
-pub(crate) use client_report::{ClientReport, Discarded};
-pub(crate) use envelope::{
-    Counted, Envelope, EnvelopeError, SdkInfo, Unreadable, parse_envelope, parse_store,
-};
-pub(crate) use event::{
-    Breadcrumb, Event, Exception, Frame, Level, Mechanism, Request, User, keep_ends,
-};
+pub(crate) use check_in::CheckIn;
+pub(crate) use client_report::ClientReport;
+pub(crate) use envelope::{Envelope, EnvelopeError, SdkInfo, parse_envelope, parse_store};
+pub(crate) use event::{Breadcrumb, Event, Exception, Frame, Level, User, keep_ends};
 pub(crate) use json::start;
 
 /// What is kept of what somebody sent.

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::*;
+use super::{check_in::CheckInStatus, *};
 
 const CHAINED: &[u8] = include_bytes!("fixtures/python_chained.envelope");
 const JAVASCRIPT: &[u8] = include_bytes!("fixtures/javascript.envelope");

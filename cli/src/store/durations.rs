@@ -51,13 +51,6 @@ impl Durations {
         })
     }
 
-    /// Sizes in nanoseconds (their lower bounds) with their counts, ascending.
-    pub(crate) fn buckets(&self) -> impl Iterator<Item = (u64, u64)> {
-        self.counts
-            .iter()
-            .map(|&(bucket, count)| (lower(bucket), count))
-    }
-
     /// The form that is stored: per size its distance from the last, and its count.
     pub(super) fn pack(&self) -> Vec<u8> {
         let mut packed = Vec::with_capacity(self.counts.len() * 3);

@@ -36,7 +36,7 @@ pub(crate) use durations::Durations;
 pub(crate) use issues::SentryEnvelope;
 pub(crate) use outbox::{Kind as OutboxKind, Outbox, Waiting};
 pub(crate) use reader::*;
-pub(crate) use red::{SLICE_SECONDS, level, slice};
+pub(crate) use red::SLICE_SECONDS;
 
 use crate::wire::{self, Malformed};
 use writer::{Queue, Work};

@@ -4,7 +4,7 @@
 //! rows of these. They are written about once a second, with the last span and record that
 //! they have counted; what came after that when a process was killed is counted at the next start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -68,19 +68,17 @@ impl Red {
         // By its end, when it counts for whoever watches.
         let slice = slice(span.start.saturating_add(span.duration));
         let key = (slice, span.service, span.name, i64::from(span.kind));
-        if !self.requests.contains_key(&key) {
-            let stored = read(connection, &key)?;
-            self.requests.insert(key, stored);
-        }
-        if let Some(requests) = self.requests.get_mut(&key) {
-            requests.count += 1;
-            requests.errors += i64::from(span.error);
-            requests.total = requests
-                .total
-                .saturating_add(super::chunk::time(span.duration));
-            requests.durations.add(span.duration);
-            requests.changed = true;
-        }
+        let requests = match self.requests.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(read(connection, &key)?),
+        };
+        requests.count += 1;
+        requests.errors += i64::from(span.error);
+        requests.total = requests
+            .total
+            .saturating_add(super::chunk::time(span.duration));
+        requests.durations.add(span.duration);
+        requests.changed = true;
         Ok(())
     }
 

@@ -527,7 +527,7 @@ async fn endpoints_and_streams_are_counted_and_counted_on_after_a_restart() {
     let median = endpoint.durations.quantile(0.5).unwrap();
     assert!((38..=42).contains(&(median / MILLISECOND)), "{median}");
     let volume: u64 = reader
-        .volumes(0, None, None)
+        .volumes_in(0, 10, None, None)
         .unwrap()
         .iter()
         .map(|volume| volume.count)
@@ -650,7 +650,7 @@ async fn the_oldest_goes_when_there_is_too_much_and_the_newest_stays() {
         fixture.spans(spans).await;
         assert!(sent < 200_000, "nothing was deleted");
     }
-    let sizes = fixture.ask(|reader| reader.sizes()).await;
+    let sizes = fixture.ask(Reader::sizes).await;
     assert!(sizes.spans < u64::from(sent), "{sizes:?} of {sent}");
     let newest = intern::digest(&[&sent.to_le_bytes()]);
     let last = fixture

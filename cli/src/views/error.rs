@@ -578,7 +578,6 @@ fn waterfall(row: &OccurrenceRow, trace: &Trace, errors: &[TraceIssue]) -> Optio
         .iter()
         .map(|record| TraceRecord {
             id: record.id,
-            service: record.service.to_string(),
             record: record.item.clone(),
         })
         .collect();

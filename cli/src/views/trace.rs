@@ -204,7 +204,6 @@ fn respond(request: &PageRequest, counters: Counters, id: u128, found: Found) ->
         .into_iter()
         .map(|record| TraceRecord {
             id: record.id,
-            service: record.service.to_string(),
             record: record.item,
         })
         .collect();

@@ -14,11 +14,11 @@ mod span;
 mod tests;
 mod value;
 
-pub(crate) use export::{Group, groups};
+pub(crate) use export::groups;
 pub(crate) use metrics::objects;
 pub(crate) use record::RecordView;
 pub(crate) use span::SpanView;
-pub(crate) use value::{AttributeView, ValueView, attributes, attributes_of, leaves};
+pub(crate) use value::{AttributeView, ValueView, attributes_of, leaves};
 
 /// How deep messages may lie in a value. prost and others read a hundred levels of a whole
 /// request, and what is stored must be readable by them: the rest is for what the value lies in.

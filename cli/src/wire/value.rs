@@ -10,7 +10,7 @@ pub(crate) enum ValueView<'a> {
     Bool(bool),
     Int(i64),
     Double(f64),
-    Bytes(&'a [u8]),
+    Bytes,
     /// A list or a map, as its encoded `AnyValue`.
     Nested(&'a [u8]),
 }
@@ -80,7 +80,10 @@ impl<'a> ValueView<'a> {
                     }
                     Self::Nested(message)
                 }
-                7 => Self::Bytes(wire.bytes(7)?),
+                7 => {
+                    wire.bytes(7)?;
+                    Self::Bytes
+                }
                 8 => {
                     wire.varint(8)?;
                     Self::Empty

@@ -214,7 +214,7 @@ mod tests {
             query: Query::default(),
             fragment: false,
         };
-        assert!(scatter(&request, 0, 0, &[]).is_empty());
+        assert!(scatter(&request, 0, 0, &[]).to_string().is_empty());
         let all = [dot("a", 0, false), dot("b", u64::MAX, false)];
         let html = scatter(&request, 0, 0, &all).to_string();
         assert_eq!(html.matches("class=\"dot c1\"").count(), 2, "{html}");

@@ -15,7 +15,7 @@ use throughline_receiver::proto::{
     trace::v1::{Span, status::StatusCode},
 };
 
-pub(crate) use compare::{Comparison, compare};
+pub(crate) use compare::compare;
 pub(crate) use detail::detail;
 pub(crate) use tree::Tree;
 pub(crate) use waterfall::{Folding, Waterfall, level};
@@ -63,7 +63,6 @@ impl TraceSpan {
 pub(crate) struct TraceRecord {
     /// Of `/logs/{id}`.
     pub(crate) id: i64,
-    pub(crate) service: String,
     pub(crate) record: LogRecord,
 }
 

@@ -333,13 +333,6 @@ impl Reader {
         )
     }
 
-    /// The issue of a record, whose row this is.
-    pub(crate) fn issue_of_record(&self, record: i64) -> Result<Option<TraceIssue>, StoreError> {
-        Ok(self
-            .trace_issues("occurrence.record = ?1 LIMIT 1", [record])?
-            .pop())
-    }
-
     /// The issue of Sentry's event.
     pub(crate) fn issue_of_event(&self, event: &str) -> Result<Option<TraceIssue>, StoreError> {
         Ok(self

@@ -29,12 +29,14 @@ pub(crate) use issue::{
 };
 pub(super) use item::decode;
 pub(crate) use item::{Stored, attribute, attribute_text};
-pub(crate) use metric::{Exemplar, MetricName, Point, Series, SeriesFilter};
+pub(crate) use metric::{MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};
 pub(crate) use span::{SpanFilter, SpanRow, Status, Trace, TraceSummary};
 pub(crate) use subject::{Lag, LastSeen, UserIssue};
-pub(crate) use traffic::{Endpoint, EndpointSlice, Sizes, Volume};
+#[cfg(test)]
+pub(crate) use traffic::EndpointSlice;
+pub(crate) use traffic::{Endpoint, Sizes, Volume};
 
 /// How many looked-up names and resources a reader remembers.
 const KEPT: usize = 20_000;

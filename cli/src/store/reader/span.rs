@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
 use super::{Page, Query, Reader, Stored, item::decode, query::Term};
 use crate::{
-    store::{StoreError, chunk::time, ids, token, trace_of},
+    store::{StoreError, ids, token, trace_of},
     wire::{self, SpanView, ValueView},
 };
 
@@ -540,14 +540,6 @@ impl Reader {
         let span = self.decode_spans(std::slice::from_ref(&row))?.pop();
         Ok(span.map(|span| (row, span)))
     }
-
-    /// A span by its ids.
-    pub(crate) fn span(&self, trace: u128, span: u64) -> Result<Option<SpanRow>, StoreError> {
-        Ok(self
-            .trace_rows(trace, time(u64::MAX))?
-            .into_iter()
-            .find(|row| row.span == span))
-    }
 }
 
 /// Whether a span has all terms among its attributes, and all words in its name or in a value.
@@ -594,7 +586,7 @@ fn is(value: ValueView<'_>, text: &str) -> bool {
             });
             any
         }
-        ValueView::Empty | ValueView::Bytes(_) => false,
+        ValueView::Empty | ValueView::Bytes => false,
     }
 }
 

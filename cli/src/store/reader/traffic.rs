@@ -13,8 +13,6 @@ pub(crate) struct Endpoint {
     pub(crate) service: Arc<str>,
     /// The span's name: by the conventions `GET /orders/{id}`.
     pub(crate) name: Arc<str>,
-    /// `SpanKind`.
-    pub(crate) kind: i32,
     pub(crate) count: u64,
     pub(crate) errors: u64,
     pub(crate) durations: Durations,
@@ -54,7 +52,6 @@ pub(crate) struct Sizes {
     pub(crate) records: u64,
     pub(crate) series: u64,
     pub(crate) issues: u64,
-    pub(crate) chunks: u64,
     /// Of the database's file, in bytes, and of that what is in use.
     pub(crate) file: u64,
     pub(crate) used: u64,
@@ -93,7 +90,6 @@ impl Reader {
                 endpoints.push(Endpoint {
                     service: self.text(key.0)?,
                     name: self.text(key.1)?,
-                    kind: key.2,
                     count: 0,
                     errors: 0,
                     durations: Durations::default(),
@@ -117,51 +113,8 @@ impl Reader {
         Ok(endpoints)
     }
 
-    /// How many records of each kind there were since then, by time.
-    pub(crate) fn volumes(
-        &self,
-        since: i64,
-        service: Option<&str>,
-        stream: Option<&str>,
-    ) -> Result<Vec<Volume>, StoreError> {
-        let mut ids = [None, None];
-        for (id, name) in ids.iter_mut().zip([service, stream]) {
-            if let Some(name) = name {
-                match self.id_of(name)? {
-                    Some(found) => *id = Some(found),
-                    None => return Ok(Vec::new()),
-                }
-            }
-        }
-        let mut select = self.connection.prepare_cached(
-            "SELECT slice, service, stream, event, level, count FROM volume
-             WHERE slice >= ?1 AND (?2 IS NULL OR service = ?2) AND (?3 IS NULL OR stream = ?3)
-             ORDER BY slice",
-        )?;
-        let mut rows = select.query(params![
-            since / 1_000_000_000 / SLICE_SECONDS,
-            ids[0],
-            ids[1]
-        ])?;
-        let mut volumes = Vec::new();
-        while let Some(row) = rows.next()? {
-            let name = |id: i64| match id {
-                0 => Ok(Arc::from("")),
-                id => self.text(id),
-            };
-            volumes.push(Volume {
-                at: row.get::<_, i64>(0)? * SLICE_SECONDS,
-                service: self.text(row.get(1)?)?,
-                stream: name(row.get(2)?)?,
-                event: name(row.get(3)?)?,
-                level: row.get(4)?,
-                count: row.get::<_, i64>(5)?.unsigned_abs(),
-            });
-        }
-        Ok(volumes)
-    }
-
-    /// The same in longer intervals of so many seconds, so that a week is no more than an hour.
+    /// How many records of each kind there were since then, by time, in intervals of so many
+    /// seconds, so that a week is no more than an hour.
     pub(crate) fn volumes_in(
         &self,
         since: i64,
@@ -272,7 +225,6 @@ impl Reader {
             )?,
             series: count("SELECT count(*) FROM series")?,
             issues: count("SELECT count(*) FROM issue")?,
-            chunks: count("SELECT count(*) FROM chunk")?,
             file: page * pages,
             used: page * (pages - pragma("freelist_count")?.min(pages)),
             oldest: number("SELECT received FROM chunk ORDER BY id LIMIT 1").or_else(|error| {

@@ -52,7 +52,6 @@ fn record(id: i64, severity: i32, body: &str, span_id: u64) -> TraceRecord {
     };
     TraceRecord {
         id,
-        service: "shop".to_owned(),
         record,
     }
 }
