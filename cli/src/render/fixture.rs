@@ -7,10 +7,6 @@ use throughline_receiver::{
     proto::{
         common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value::Value},
         logs::v1::LogRecord,
-        metrics::v1::{
-            Histogram, HistogramDataPoint, Metric, NumberDataPoint, Sum, metric::Data,
-            number_data_point,
-        },
         resource::v1::Resource,
         trace::v1::Span,
     },

@@ -80,7 +80,16 @@ pub(super) struct Tokens {
 
 impl Tokens {
     fn add(&mut self, attribute: &wire::AttributeView<'_>) {
-        if self.list.len() == token::PER_ITEM {
+        if let ValueView::Nested(list) = attribute.value {
+            // One of a list, or of a map, is found like a value of its own.
+            wire::leaves(list, &mut |value| {
+                self.add(&wire::AttributeView {
+                    key: attribute.key,
+                    value,
+                });
+                !self.overflow
+            });
+        } else if self.list.len() == token::PER_ITEM {
             self.overflow = true;
         } else if let Some(token) = token::attribute(attribute) {
             if self.list.is_empty() {

@@ -8,7 +8,7 @@ use opentelemetry_proto::tonic::{
         logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
         trace::v1::ExportTraceServiceRequest,
     },
-    common::v1::{AnyValue, KeyValue, any_value::Value},
+    common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value},
     logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
     metrics::v1::{
         Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
@@ -461,6 +461,34 @@ async fn a_chunk_of_many_attributes_is_searched_though_they_are_not_all_indexed(
         .ask(|reader| reader.records(&searching("key999=value"), None, 10))
         .await;
     assert_eq!(messages(&found), ["wide"]);
+}
+
+#[tokio::test]
+async fn one_of_a_list_is_found_and_so_is_what_is_too_long_for_the_index() {
+    let fixture = Fixture::new();
+    let list = KeyValue {
+        key: "tags".into(),
+        value: Some(AnyValue {
+            value: Some(Value::ArrayValue(ArrayValue {
+                values: vec![text("new"), text("red")],
+            })),
+        }),
+        ..KeyValue::default()
+    };
+    let long = "x".repeat(300);
+    fixture
+        .records(vec![record(
+            9,
+            "sold",
+            vec![list, attribute("long", &long)],
+        )])
+        .await;
+    for line in ["tags=red".to_owned(), format!("long={long}")] {
+        let found = fixture
+            .ask(move |reader| reader.records(&searching(&line), None, 10))
+            .await;
+        assert_eq!(messages(&found), ["sold"]);
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,11 @@ const LONGEST: usize = 256;
 /// that every search has to look into.
 pub(super) const PER_ITEM: usize = 256;
 
+/// Whether items that have this pair have its token, too.
+pub(super) fn is_indexed(key: &str, value: &str) -> bool {
+    value != "*" && key.len() <= LONGEST && value.len() <= LONGEST
+}
+
 /// The token of `key=value`.
 pub(super) fn pair(key: &str, value: &str) -> u32 {
     let mut text = Text::default();
@@ -20,7 +25,7 @@ pub(super) fn pair(key: &str, value: &str) -> u32 {
     text.token()
 }
 
-/// The token of an attribute whose value is a single one; others are found by the scan.
+/// The token of an attribute whose value is a single one, and not too long.
 pub(super) fn attribute(attribute: &AttributeView<'_>) -> Option<u32> {
     if attribute.key.len() > LONGEST {
         return None;

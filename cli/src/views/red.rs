@@ -199,7 +199,6 @@ mod tests {
         Endpoint {
             service: "shop".into(),
             name: name.into(),
-            kind: 2,
             count: slices.iter().map(|slice| slice.count).sum(),
             errors: slices.iter().map(|slice| slice.errors).sum(),
             durations,

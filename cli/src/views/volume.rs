@@ -126,7 +126,6 @@ mod tests {
     fn volume(at: i64, event: &str, level: i64, count: u64) -> Volume {
         Volume {
             at,
-            service: "shop".into(),
             stream: "security".into(),
             event: event.into(),
             level,

@@ -10,7 +10,13 @@ pub(crate) enum ValueView<'a> {
     Bool(bool),
     Int(i64),
     Double(f64),
-    Bytes,
+    Bytes(
+        #[cfg_attr(
+            not(test),
+            expect(dead_code, reason = "they are neither indexed nor searched")
+        )]
+        &'a [u8],
+    ),
     /// A list or a map, as its encoded `AnyValue`.
     Nested(&'a [u8]),
 }
@@ -80,10 +86,7 @@ impl<'a> ValueView<'a> {
                     }
                     Self::Nested(message)
                 }
-                7 => {
-                    wire.bytes(7)?;
-                    Self::Bytes
-                }
+                7 => Self::Bytes(wire.bytes(7)?),
                 8 => {
                     wire.varint(8)?;
                     Self::Empty

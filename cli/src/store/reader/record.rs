@@ -382,7 +382,7 @@ impl Reader {
             .query
             .terms
             .iter()
-            .filter(|term| term.value != "*")
+            .filter(|term| token::is_indexed(&term.key, &term.value))
             .map(|term| token::pair(&term.key, &term.value))
             .collect();
         let mut chunks = self.connection.prepare_cached(

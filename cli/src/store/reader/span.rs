@@ -372,7 +372,7 @@ impl Reader {
             .query
             .terms
             .iter()
-            .filter(|term| term.value != "*")
+            .filter(|term| token::is_indexed(&term.key, &term.value))
             .map(|term| token::pair(&term.key, &term.value))
             .collect();
         let words: Vec<String> = filter
@@ -586,7 +586,7 @@ fn is(value: ValueView<'_>, text: &str) -> bool {
             });
             any
         }
-        ValueView::Empty | ValueView::Bytes => false,
+        ValueView::Empty | ValueView::Bytes(_) => false,
     }
 }
 

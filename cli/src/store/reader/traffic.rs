@@ -35,7 +35,6 @@ pub(crate) struct EndpointSlice {
 pub(crate) struct Volume {
     /// Seconds since 1970, of their beginning.
     pub(crate) at: i64,
-    pub(crate) service: Arc<str>,
     /// `log.category`; empty for the application's own log.
     pub(crate) stream: Arc<str>,
     /// `event_name`; empty where there is none.
@@ -133,9 +132,9 @@ impl Reader {
         }
         let width = (seconds / SLICE_SECONDS).max(1);
         let mut select = self.connection.prepare_cached(
-            "SELECT slice / ?4 * ?4, service, stream, event, level, sum(count) FROM volume
+            "SELECT slice / ?4 * ?4, stream, event, level, sum(count) FROM volume
              WHERE slice >= ?1 AND (?2 IS NULL OR service = ?2) AND (?3 IS NULL OR stream = ?3)
-             GROUP BY 1, 2, 3, 4, 5",
+             GROUP BY 1, 2, 3, 4",
         )?;
         let first = since / 1_000_000_000 / SLICE_SECONDS;
         let mut rows = select.query(params![first, ids[0], ids[1], width])?;
@@ -147,11 +146,10 @@ impl Reader {
             };
             volumes.push(Volume {
                 at: row.get::<_, i64>(0)? * SLICE_SECONDS,
-                service: self.text(row.get(1)?)?,
-                stream: name(row.get(2)?)?,
-                event: name(row.get(3)?)?,
-                level: row.get(4)?,
-                count: row.get::<_, i64>(5)?.unsigned_abs(),
+                stream: name(row.get(1)?)?,
+                event: name(row.get(2)?)?,
+                level: row.get(3)?,
+                count: row.get::<_, i64>(4)?.unsigned_abs(),
             });
         }
         Ok(volumes)

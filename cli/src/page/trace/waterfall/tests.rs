@@ -50,10 +50,7 @@ fn record(id: i64, severity: i32, body: &str, span_id: u64) -> TraceRecord {
         span_id: span_id.to_be_bytes().to_vec(),
         ..LogRecord::default()
     };
-    TraceRecord {
-        id,
-        record,
-    }
+    TraceRecord { id, record }
 }
 
 #[test]
