@@ -56,20 +56,19 @@ pub(crate) fn router(exchange: Exchange) -> Router {
         router = router.route(path, post(call));
     }
     router
-        .fallback(async || {
-            tonic::Status::unimplemented("only OTLP's Export is served").into_http::<Body>()
+        .fallback(async |headers: HeaderMap| {
+            if is_grpc(&headers) {
+                tonic::Status::unimplemented("only OTLP's Export is served").into_http::<Body>()
+            } else {
+                not_grpc()
+            }
         })
         .with_state(exchange)
 }
 
 async fn answer(exchange: Exchange, signal: Signal, request: Request) -> Response {
     if !is_grpc(request.headers()) {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
-        response
-            .headers_mut()
-            .insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPE));
-        return response;
+        return not_grpc();
     }
     match export(&exchange, signal, request).await {
         Ok(accepted) => success(&accepted),
@@ -79,6 +78,18 @@ async fn answer(exchange: Exchange, signal: Signal, request: Request) -> Respons
             response
         }
     }
+}
+
+/// The answer to who takes this port for OTLP's over HTTP: a gRPC status would be a 200 to it.
+fn not_grpc() -> Response {
+    let mut response = Response::new(Body::from(
+        "this port is for OTLP over gRPC; OTLP over HTTP has one of its own, by default 4318\n",
+    ));
+    *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+    response
+        .headers_mut()
+        .insert(ACCEPT, HeaderValue::from_static(MEDIA_TYPE));
+    response
 }
 
 /// Whether the content type is gRPC's, with protobuf messages.

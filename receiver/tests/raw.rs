@@ -231,8 +231,12 @@ async fn what_is_no_grpc_call_is_refused_as_such() {
             .await
             .unwrap()
     };
-    let no_grpc = send(path, PROTOBUF, "", b"").await;
-    assert_eq!(no_grpc.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    // The second is a client of OTLP over HTTP that was given this port: a 200 would be silence.
+    for path in [path, "/v1/traces"] {
+        let no_grpc = send(path, PROTOBUF, "", b"").await;
+        assert_eq!(no_grpc.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        assert!(no_grpc.text().await.unwrap().contains("4318"), "{path}");
+    }
     for (path, encoding, body, code) in [
         (path, "", &b"\0\0\0\0\x05abc"[..], Code::InvalidArgument),
         (path, "", b"\0\0", Code::InvalidArgument),
