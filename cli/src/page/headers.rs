@@ -15,8 +15,9 @@ pub(super) async fn harden(mut response: Response) -> Response {
     for (name, value) in [
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // An address has ids and words searched for, which are nobody else's business.
-        (header::REFERRER_POLICY, "no-referrer"),
+        // An address has ids and words searched for, which are nobody else's business. With
+        // `no-referrer` the page's own forms would come from the origin `null`, and be refused.
+        (header::REFERRER_POLICY, "same-origin"),
         (
             header::HeaderName::from_static("cross-origin-opener-policy"),
             "same-origin",

@@ -116,7 +116,7 @@ async fn every_answer_has_the_headers_that_keep_foreign_text_harmless() {
              connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
         );
         assert_eq!(header("x-content-type-options"), "nosniff", "{uri}");
-        assert_eq!(header("referrer-policy"), "no-referrer", "{uri}");
+        assert_eq!(header("referrer-policy"), "same-origin", "{uri}");
         assert_eq!(header("cross-origin-opener-policy"), "same-origin", "{uri}");
         assert_eq!(
             header("cross-origin-resource-policy"),
