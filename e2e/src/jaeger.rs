@@ -1,6 +1,6 @@
 //! Traces, as Jaeger's own page asks for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -185,6 +185,33 @@ impl Jaeger {
             .get("/api/traces", query)
             .await?
             .try_map(|body| Ok(Vec::<Trace>::deserialize(&body["data"])?))
+    }
+
+    /// The ids of all traces of a run's service.
+    ///
+    /// # Errors
+    /// If Jaeger does not answer as expected.
+    pub async fn ids(&self, run: &Run) -> Result<Answer<BTreeSet<String>>> {
+        let (start, end) = run.window();
+        let query = [
+            ("service", run.service.as_str()),
+            ("limit", LIMIT),
+            ("start", &start.as_micros().to_string()),
+            ("end", &end.as_micros().to_string()),
+        ];
+        let traces = self.search(&query).await?;
+        Ok(traces.map(|traces| traces.into_iter().map(|trace| trace.id).collect()))
+    }
+
+    /// One trace as OTLP in JSON, which has times to the nanosecond.
+    ///
+    /// # Errors
+    /// If Jaeger has no such trace.
+    pub async fn otlp(&self, id: &str) -> Result<Answer<Value>> {
+        self.api
+            .get(&format!("/api/v3/traces/{id}"), &[])
+            .await?
+            .try_map(|body| Ok(body["result"].clone()))
     }
 
     /// One trace.

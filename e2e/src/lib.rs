@@ -27,4 +27,5 @@ pub mod run;
 pub mod service;
 pub mod specimen;
 pub mod stack;
+pub mod viewer;
 pub mod wait;

@@ -23,6 +23,8 @@ pub struct Loki {
 /// gives them back.
 #[derive(Clone, Debug)]
 pub struct Record {
+    /// Nanoseconds since the epoch.
+    pub time: String,
     pub line: String,
     pub labels: BTreeMap<String, String>,
 }
@@ -72,6 +74,7 @@ impl Loki {
                             .context("an entry without a line")?
                             .to_owned();
                         records.push(Record {
+                            time: String::deserialize(&entry[0])?,
                             line,
                             labels: labels.clone(),
                         });

@@ -33,6 +33,36 @@ pub struct Native {
     pub buckets: Vec<(f64, f64)>,
 }
 
+/// What a series says at one time.
+#[derive(Clone, Debug)]
+pub enum Reading {
+    Number(f64),
+    Native(Native),
+}
+
+/// The bounds of a native histogram's buckets are powers, which two programs compute with
+/// different last digits.
+const SAME_BOUND: f64 = 1e-9;
+
+impl PartialEq for Reading {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(one), Self::Number(other)) => one == other,
+            (Self::Native(one), Self::Native(other)) => {
+                let near = |(one, other): (f64, f64)| {
+                    (one - other).abs() <= SAME_BOUND * one.abs().max(other.abs())
+                };
+                let pairs = || one.buckets.iter().zip(&other.buckets);
+                one.count == other.count
+                    && one.sum == other.sum
+                    && one.buckets.len() == other.buckets.len()
+                    && pairs().all(|(one, other)| near((one.0, other.0)) && one.1 == other.1)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl Native {
     /// How many are no greater than a bound that a bucket ends with.
     #[must_use]
@@ -88,6 +118,31 @@ impl Prometheus {
                     .map(|series| {
                         let name = String::deserialize(&series["metric"]["__name__"])?;
                         Ok((name, native(&series["histogram"][1])?))
+                    })
+                    .collect()
+            })
+    }
+
+    /// The series of an instant query, of either kind, each with its labels.
+    ///
+    /// # Errors
+    /// If Prometheus does not answer as expected.
+    pub async fn readings(
+        &self,
+        query: &str,
+    ) -> Result<Answer<Vec<(BTreeMap<String, String>, Reading)>>> {
+        self.api
+            .get("/api/v1/query", &[("query", query)])
+            .await?
+            .try_map(|body| {
+                results(&body)?
+                    .iter()
+                    .map(|series| {
+                        let reading = match series["value"][1].as_str() {
+                            Some(value) => Reading::Number(value.parse()?),
+                            None => Reading::Native(native(&series["histogram"][1])?),
+                        };
+                        Ok((BTreeMap::deserialize(&series["metric"])?, reading))
                     })
                     .collect()
             })

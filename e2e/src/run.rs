@@ -30,6 +30,15 @@ impl Run {
         }
     }
 
+    /// The same run, for another service of it.
+    #[must_use]
+    pub fn of(&self, service: &str) -> Self {
+        Self {
+            service: service.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// A word that no other run has, and that is to be found nowhere.
     #[must_use]
     pub fn secret(&self) -> String {

@@ -1,9 +1,14 @@
 //! What `throughline dev` has stored, read from its database without its help: what a page
 //! shows may be less, and what a page gets wrong would go unseen.
 
-use std::{collections::BTreeMap, ops::Deref, path::Path};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    ops::Deref,
+    path::Path,
+};
 
 use anyhow::{Context, Result, bail};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use prost::Message;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, types::ValueRef};
 use serde_json::{Value as Json, json};
@@ -65,14 +70,14 @@ pub enum Value {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issue {
     pub id: i64,
-    pub kind: String,
     pub title: String,
+    /// `open`, `resolved` or `regressed`.
     pub status: String,
     pub count: i64,
 }
 
 /// Attributes as a JSON object. The types stay told apart: an integer is `1`, a double `1.0`,
-/// bytes `{"bytes": "0a"}`, and what has no value is null.
+/// bytes `{"bytes": "Cg=="}`, and what has no value is null.
 #[must_use]
 pub fn object(attributes: &[KeyValue]) -> Json {
     let pairs = attributes.iter();
@@ -89,7 +94,7 @@ pub fn any(value: Option<&AnyValue>) -> Json {
         Some(Any::BoolValue(value)) => json!(value),
         Some(Any::IntValue(value)) => json!(value),
         Some(Any::DoubleValue(value)) => json!(value),
-        Some(Any::BytesValue(bytes)) => json!({ "bytes": hexadecimal(bytes) }),
+        Some(Any::BytesValue(bytes)) => json!({ "bytes": BASE64_STANDARD.encode(bytes) }),
         Some(Any::ArrayValue(array)) => array.values.iter().map(|value| any(Some(value))).collect(),
         Some(Any::KvlistValue(list)) => object(&list.values),
         // The last is an index into a table that only profiles have.
@@ -139,12 +144,13 @@ impl Database {
         let mut items = Vec::new();
         while let Some(row) = rows.next()? {
             let chunk: i64 = row.get(0)?;
-            if !chunks.contains_key(&chunk) {
-                chunks.insert(chunk, self.chunk(chunk)?);
-            }
+            let body = match chunks.entry(chunk) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.chunk(chunk)?),
+            };
             let from = usize::try_from(row.get::<_, i64>(1)?)?;
             let length = usize::try_from(row.get::<_, i64>(2)?)?;
-            let bytes = chunks[&chunk].get(from..from + length);
+            let bytes = body.get(from..from + length);
             items.push(Stored {
                 service: service.to_owned(),
                 resource: self.shared("resource", row.get(3)?)?,
@@ -209,6 +215,15 @@ impl Database {
         Ok(all)
     }
 
+    /// How many spans or records there are, of whatever service.
+    ///
+    /// # Errors
+    /// If there is no such table.
+    pub fn count(&self, table: &str) -> Result<i64> {
+        let sql = format!("SELECT count(*) FROM {table}");
+        Ok(self.connection.query_row(&sql, [], |row| row.get(0))?)
+    }
+
     /// All issues, in the order in which they were first seen.
     ///
     /// # Errors
@@ -216,14 +231,13 @@ impl Database {
     pub fn issues(&self) -> Result<Vec<Issue>> {
         let mut select = self
             .connection
-            .prepare("SELECT id, type, title, status, count FROM issue ORDER BY id")?;
+            .prepare("SELECT id, title, status, count FROM issue ORDER BY id")?;
         let issues = select.query_map([], |row| {
             Ok(Issue {
                 id: row.get(0)?,
-                kind: row.get(1)?,
-                title: row.get(2)?,
-                status: row.get(3)?,
-                count: row.get(4)?,
+                title: row.get(1)?,
+                status: row.get(2)?,
+                count: row.get(3)?,
             })
         })?;
         Ok(issues.collect::<Result<_, _>>()?)
