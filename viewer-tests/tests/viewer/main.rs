@@ -4,7 +4,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod demo;
+mod errors;
+mod first_run;
 mod foreign_clients;
 mod harness;
+mod hostile;
+mod keyboard;
+mod live;
+mod origin;
+mod scene;
+mod search;
 mod site;
 mod stored_clients;

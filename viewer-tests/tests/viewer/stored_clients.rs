@@ -6,6 +6,7 @@ use throughline_viewer_tests::{
     Dev,
     clients::{self, Protocol},
     stored::{Stored, Value, any, hexadecimal, object},
+    throughline,
 };
 
 async fn the_known_set_is_stored(protocol: Protocol) {
@@ -82,7 +83,49 @@ async fn the_known_set_is_stored(protocol: Protocol) {
     assert!(stacktrace.contains("in request"), "{stacktrace}");
 
     the_metrics_have_their_values(&database.series(web).unwrap());
+    the_terminal_tells_the_same(&dev, &sent.trace_id, &spans).await;
     assert!(dev.interrupt().await.unwrap().success());
+}
+
+/// `throughline trace` as a script reads it, beside the viewer that runs.
+async fn the_terminal_tells_the_same(dev: &Dev, trace: &str, spans: &[Stored<Span>]) {
+    let mut command = throughline(&["trace", trace, "--json"]).await.unwrap();
+    let output = command
+        .arg("--data-dir")
+        .arg(dev.data())
+        .output()
+        .await
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let told: Vec<Json> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for span in spans {
+        let id = hexadecimal(&span.span_id);
+        let is_it = |line: &&Json| line["type"] == "span" && line["span_id"] == id;
+        let line = told.iter().find(is_it).unwrap();
+        assert_eq!(line["trace_id"], trace);
+        assert_eq!(line["name"], span.name);
+        assert_eq!(line["service"], span.service);
+        assert_eq!(line["attributes"], object(&span.attributes));
+        assert_eq!(line["resource"], object(&span.resource.attributes));
+        assert_eq!(
+            line["status"]["message"],
+            span.status.as_ref().map_or("", |status| &status.message)
+        );
+        for (event, line) in span.events.iter().zip(line["events"].as_array().unwrap()) {
+            assert_eq!(line["name"], event.name);
+            assert_eq!(line["attributes"], object(&event.attributes));
+        }
+        assert_eq!(line["links"].as_array().unwrap().len(), span.links.len());
+    }
+    let records = told.iter().filter(|line| line["type"] == "record");
+    let bodies: Vec<_> = records.map(|record| &record["body"]).collect();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    assert!(bodies.iter().any(|body| **body == "charge failed"));
 }
 
 fn the_request_has_an_attribute_of_each_type(span: &Stored<Span>) {
