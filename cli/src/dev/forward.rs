@@ -11,6 +11,8 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
 use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
 use tokio::{sync::watch, task::JoinHandle};
 
@@ -22,7 +24,7 @@ const BATCH: i64 = 16;
 
 /// Between tries while the other side is away: the first pause, and the longest.
 const PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// How long one request may take.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -146,12 +148,11 @@ async fn run(
                     done.push(request.id);
                     let items = request.items.unsigned_abs();
                     let mut status = status.lock();
-                    match delivered {
-                        Delivered::All => status.delivered += items,
-                        Delivered::Not(reason) => {
-                            status.refused += items;
-                            status.trouble = Some(reason);
-                        }
+                    let refused = delivered.refused.min(items);
+                    status.delivered += items - refused;
+                    status.refused += refused;
+                    if let Some(reason) = delivered.reason {
+                        status.trouble = Some(reason);
                     }
                 }
                 Err(error) => {
@@ -180,9 +181,34 @@ async fn run(
 }
 
 /// What the other side did with a request that it answered for good.
-enum Delivered {
-    All,
-    Not(String),
+#[derive(Default)]
+struct Delivered {
+    /// Items that it did not take.
+    refused: u64,
+    reason: Option<String>,
+}
+
+impl Delivered {
+    fn nothing(reason: String) -> Self {
+        Self {
+            refused: u64::MAX,
+            reason: Some(reason),
+        }
+    }
+
+    /// Reads OTLP's answer, whose partial success has the same numbers for every signal.
+    fn answered(answer: &[u8]) -> Self {
+        let partial = ExportTraceServiceResponse::decode(answer)
+            .ok()
+            .and_then(|answer| answer.partial_success);
+        let Some(partial) = partial.filter(|partial| partial.rejected_spans > 0) else {
+            return Self::default();
+        };
+        Self {
+            refused: partial.rejected_spans.unsigned_abs(),
+            reason: Some(partial.error_message),
+        }
+    }
 }
 
 impl Targets {
@@ -213,12 +239,15 @@ impl Targets {
         };
         let Some(prepared) = prepared else {
             // From a run that passed on, before this one that does not.
-            return Ok(Delivered::Not("it is not passed on any more".into()));
+            return Ok(Delivered::nothing("it is not passed on any more".into()));
         };
         let answer = prepared.body(request.body.clone()).send().await?;
         let status = answer.status();
         if status.is_success() {
-            return Ok(Delivered::All);
+            return Ok(match request.kind {
+                OutboxKind::Envelope => Delivered::default(),
+                _ => Delivered::answered(&answer.bytes().await?),
+            });
         }
         let text = answer.text().await.unwrap_or_default();
         let reason = format!("{status}: {}", text.chars().take(200).collect::<String>());
@@ -235,7 +264,7 @@ impl Targets {
             // What is set up wrongly there, too, is worth waiting for.
             anyhow::bail!(reason);
         }
-        Ok(Delivered::Not(reason))
+        Ok(Delivered::nothing(reason))
     }
 }
 
@@ -268,6 +297,24 @@ fn without_secrets(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_refused_in_part_is_counted_as_such() {
+        use opentelemetry_proto::tonic::collector::logs::v1::{
+            ExportLogsPartialSuccess, ExportLogsServiceResponse,
+        };
+
+        let answer = ExportLogsServiceResponse {
+            partial_success: Some(ExportLogsPartialSuccess {
+                rejected_log_records: 3,
+                error_message: "too old".into(),
+            }),
+        };
+        let delivered = Delivered::answered(&answer.encode_to_vec());
+        assert_eq!(delivered.refused, 3);
+        assert_eq!(delivered.reason.as_deref(), Some("too old"));
+        assert_eq!(Delivered::answered(b"").refused, 0);
+    }
 
     #[test]
     fn a_dsn_tells_where_envelopes_go() {
