@@ -327,6 +327,18 @@ async fn a_summary_tells_the_whole_trace_although_one_span_was_found() {
     let [trace] = &found.items[..] else {
         panic!("{found:?}");
     };
+    // Its failed span is neither of that name nor the only one.
+    for (status, expected) in [(Status::Error, 1), (Status::Ok, 0)] {
+        let filter = SpanFilter {
+            status: Some(status),
+            route: Some("POST /checkout".into()),
+            ..SpanFilter::default()
+        };
+        let by_name = fixture
+            .ask(move |reader| reader.traces(&filter, None, 10))
+            .await;
+        assert_eq!(by_name.items.len(), expected, "{status:?}");
+    }
     assert_eq!(&*trace.root.name, "POST /checkout");
     assert_eq!((trace.spans, trace.errors), (2, 1));
     assert_eq!((trace.start, trace.duration), (start, end - start));

@@ -116,7 +116,8 @@ impl Reader {
         self.spans_by_chunk(filter, &conditions, values, before, limit)
     }
 
-    /// Traces that have a span that fits, the newest first.
+    /// Traces that have a span that fits, the newest first. A trace is in error if any of its
+    /// spans is, whichever span fits the rest.
     pub(crate) fn traces(
         &self,
         filter: &SpanFilter,
@@ -127,15 +128,31 @@ impl Reader {
         let mut traces = Page::default();
         let mut seen = HashSet::new();
         let mut before = before;
+        // The index of failed spans finds those of a service at once; by the name of another span
+        // than the one that failed, and without a failure, traces have to be looked at.
+        let (of_spans, failed) = match filter.status {
+            Some(Status::Error) if filter.route.is_none() => (filter.clone(), None),
+            status => {
+                let of_spans = SpanFilter {
+                    status: None,
+                    ..filter.clone()
+                };
+                (of_spans, status.map(|status| status == Status::Error))
+            }
+        };
         loop {
-            let spans = self.spans(filter, before, limit.max(100))?;
+            let spans = self.spans(&of_spans, before, limit.max(100))?;
             before = spans.next;
             traces.unfinished = spans.unfinished;
             for (position, span) in spans.items.iter().enumerate() {
                 if !seen.insert(span.trace) {
                     continue;
                 }
-                traces.items.push(self.summary(span)?);
+                let summary = self.summary(span)?;
+                if failed.is_some_and(|failed| failed != (summary.errors > 0)) {
+                    continue;
+                }
+                traces.items.push(summary);
                 if traces.items.len() == limit {
                     let rest = position + 1 < spans.items.len() || before.is_some();
                     traces.next = rest.then_some(span.id);
