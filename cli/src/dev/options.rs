@@ -50,11 +50,20 @@ pub(crate) struct Options {
 
     /// Pass all traces, metrics and logs on to this collector, by OTLP over HTTP
     #[arg(long, value_name = "URL", env = "THROUGHLINE_DEV_FORWARD")]
-    pub(crate) forward: Option<reqwest::Url>,
+    pub(crate) forward: Option<url::Url>,
+
+    /// What the collector is told with it, NAME=VALUE (several: repeat it)
+    #[arg(
+        long,
+        value_name = "HEADER",
+        env = "THROUGHLINE_DEV_FORWARD_HEADER",
+        hide_env_values = true
+    )]
+    pub(crate) forward_header: Vec<String>,
 
     /// Pass all of Sentry's envelopes on to this DSN
     #[arg(long, value_name = "DSN", env = "THROUGHLINE_DEV_FORWARD_SENTRY")]
-    pub(crate) forward_sentry: Option<reqwest::Url>,
+    pub(crate) forward_sentry: Option<url::Url>,
 
     /// Answer requests for this host name too (several: repeat it)
     #[arg(
@@ -126,6 +135,7 @@ impl Options {
             max_size: None,
             max_age: Duration::from_secs(7 * 24 * 3600),
             forward: None,
+            forward_header: Vec::new(),
             forward_sentry: None,
             allow_host: Vec::new(),
             allow_origin: Vec::new(),

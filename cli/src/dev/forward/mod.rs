@@ -11,13 +11,17 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
 use prost::Message;
-use reqwest::{StatusCode, Url, header::CONTENT_TYPE};
 use tokio::{sync::watch, task::JoinHandle};
+use url::Url;
+
+mod client;
 
 use super::Options;
 use crate::store::{OutboxKind, Readers, Store, Waiting};
+use client::Client;
 
 /// How many requests are taken from the outbox at once.
 const BATCH: i64 = 16;
@@ -25,9 +29,6 @@ const BATCH: i64 = 16;
 /// Between tries while the other side is away: the first pause, and the longest.
 const PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-
-/// How long one request may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How it goes.
 #[derive(Clone, Debug)]
@@ -65,9 +66,11 @@ pub(super) struct Forward {
 
 /// Where each kind goes.
 struct Targets {
-    client: reqwest::Client,
+    client: Client,
     collector: Option<Url>,
-    sentry: Option<(Url, String)>,
+    /// What the collector wants to know of who sends.
+    headers: HeaderMap,
+    sentry: Option<(Url, HeaderMap)>,
 }
 
 /// Begins to pass on, if there is anywhere to pass on to.
@@ -85,12 +88,14 @@ pub(super) fn start(
         .as_ref()
         .map(envelope_url)
         .transpose()?;
+    let secure = [&options.forward, &options.forward_sentry]
+        .into_iter()
+        .flatten()
+        .any(|url| url.scheme() == "https");
     let targets = Targets {
-        client: reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            .build()
-            .context("cannot make the client that passes on")?,
+        client: Client::new(secure)?,
         collector: options.forward.clone(),
+        headers: headers(&options.forward_header)?,
         sentry,
     };
     let to = [
@@ -215,41 +220,35 @@ impl Targets {
     /// Sends one request. An error is one that may pass.
     async fn send(&self, request: &Waiting) -> Result<Delivered> {
         let otlp = |path: &str| {
-            let base = self.collector.as_ref()?;
-            let url = format!("{}/v1/{path}", base.as_str().trim_end_matches('/'));
-            Some(
-                self.client
-                    .post(url)
-                    .header(CONTENT_TYPE, "application/x-protobuf"),
-            )
+            let mut url = self.collector.clone()?;
+            let folder = url.path().trim_end_matches('/').to_owned();
+            url.set_path(&format!("{folder}/v1/{path}"));
+            Some((url, "application/x-protobuf", &self.headers))
         };
-        let prepared = match request.kind {
+        let target = match request.kind {
             OutboxKind::Traces => otlp("traces"),
             OutboxKind::Metrics => otlp("metrics"),
             OutboxKind::Logs => otlp("logs"),
-            OutboxKind::Envelope => self.sentry.as_ref().map(|(url, key)| {
-                self.client
-                    .post(url.clone())
-                    .header(CONTENT_TYPE, "application/x-sentry-envelope")
-                    .header(
-                        "x-sentry-auth",
-                        format!("Sentry sentry_version=7, sentry_key={key}"),
-                    )
-            }),
+            OutboxKind::Envelope => self
+                .sentry
+                .as_ref()
+                .map(|(url, headers)| (url.clone(), "application/x-sentry-envelope", headers)),
         };
-        let Some(prepared) = prepared else {
+        let Some((url, kind, headers)) = target else {
             // From a run that passed on, before this one that does not.
             return Ok(Delivered::nothing("it is not passed on any more".into()));
         };
-        let answer = prepared.body(request.body.clone()).send().await?;
-        let status = answer.status();
+        let (status, answer) = self
+            .client
+            .post(&url, kind, headers, request.body.clone())
+            .await?;
         if status.is_success() {
             return Ok(match request.kind {
                 OutboxKind::Envelope => Delivered::default(),
-                _ => Delivered::answered(&answer.bytes().await?),
+                _ => Delivered::answered(&answer),
             });
         }
-        let text = answer.text().await.unwrap_or_default();
+        let text = String::from_utf8_lossy(&answer);
         let reason = format!("{status}: {}", text.chars().take(200).collect::<String>());
         let passes = status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED
             || matches!(
@@ -271,7 +270,7 @@ impl Targets {
 /// Where a DSN's envelopes go, and its key.
 ///
 /// <https://develop.sentry.dev/sdk/foundations/transport/authentication/>
-fn envelope_url(dsn: &Url) -> Result<(Url, String)> {
+fn envelope_url(dsn: &Url) -> Result<(Url, HeaderMap)> {
     let wrong = || anyhow::anyhow!("--forward-sentry: expected a DSN such as https://KEY@HOST/1");
     let key = dsn.username().to_owned();
     let (folder, project) = dsn.path().rsplit_once('/').ok_or_else(wrong)?;
@@ -283,7 +282,30 @@ fn envelope_url(dsn: &Url) -> Result<(Url, String)> {
     url.set_password(None).map_err(|()| wrong())?;
     url.set_path(&format!("{folder}/api/{project}/envelope/"));
     url.set_query(None);
-    Ok((url, key))
+    let auth = format!("Sentry sentry_version=7, sentry_key={key}");
+    let mut headers = HeaderMap::new();
+    headers.insert(
+        "x-sentry-auth",
+        HeaderValue::from_str(&auth).map_err(|_| wrong())?,
+    );
+    Ok((url, headers))
+}
+
+/// Reads `name=value`.
+fn headers(given: &[String]) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for header in given {
+        let read = header.split_once('=').and_then(|(name, value)| {
+            let name: HeaderName = name.trim().parse().ok()?;
+            let mut value: HeaderValue = value.trim().parse().ok()?;
+            value.set_sensitive(true);
+            Some((name, value))
+        });
+        // The value may be a secret, so that the message has none.
+        let (name, value) = read.context("--forward-header: expected NAME=VALUE")?;
+        headers.append(name, value);
+    }
+    Ok(headers)
 }
 
 fn without_secrets(url: &Url) -> String {
@@ -317,11 +339,21 @@ mod tests {
     }
 
     #[test]
+    fn a_header_has_a_name_and_a_value_and_a_message_has_none() {
+        let read = headers(&["authorization=Bearer a=b".into()]).unwrap();
+        assert_eq!(read["authorization"], "Bearer a=b");
+        assert!(read["authorization"].is_sensitive());
+        let error = headers(&["s3cret".into()]).unwrap_err().to_string();
+        assert!(!error.contains("s3cret"), "{error}");
+    }
+
+    #[test]
     fn a_dsn_tells_where_envelopes_go() {
         let of = |dsn: &str| envelope_url(&dsn.parse().unwrap());
-        let (url, key) = of("https://abc@o1.example.com/sub/42").unwrap();
+        let (url, headers) = of("https://abc@o1.example.com/sub/42").unwrap();
         assert_eq!(url.as_str(), "https://o1.example.com/sub/api/42/envelope/");
-        assert_eq!(key, "abc");
+        let auth = headers["x-sentry-auth"].to_str().unwrap();
+        assert_eq!(auth, "Sentry sentry_version=7, sentry_key=abc");
         assert!(of("https://example.com/42").is_err());
         assert!(of("https://abc@example.com/").is_err());
     }
