@@ -1,6 +1,7 @@
 //! Finds what was stored. Each question is answered within a bound on rows and on time, and
 //! says where it stopped, so that no question is too much for a page.
 
+mod chunks;
 mod issue;
 mod item;
 mod metric;

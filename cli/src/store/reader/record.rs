@@ -1,21 +1,15 @@
 //! Log records.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
-use super::{Page, Query, Reader, Stored, item::decode, span::has};
+use super::{Page, Query, Reader, Stored, chunks::Range, item::decode, span::has};
 use crate::{
-    store::{StoreError, ids, token, trace_of},
+    store::{StoreError, chunk::Kind, ids, trace_of},
     wire::RecordView,
 };
-
-/// How long a search may look through what has no index.
-const PATIENCE: Duration = Duration::from_millis(120);
 
 /// A trace of more records than this is shown in part.
 const RECORDS: i64 = 5_000;
@@ -377,61 +371,38 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<RecordRow>, StoreError> {
-        let began = Instant::now();
-        let wanted: Vec<u32> = filter
-            .query
-            .terms
-            .iter()
-            .filter(|term| token::is_indexed(&term.key, &term.value))
-            .map(|term| token::pair(&term.key, &term.value))
-            .collect();
-        let mut chunks = self.connection.prepare_cached(
-            // By their rows: the index would have all of them sorted before the first is looked at.
-            "SELECT id, first, last, tokens FROM chunk
-             WHERE +signal = 2 AND first < ?1 AND +latest >= ?2
-                AND id >= (SELECT coalesce(min(id), 0) FROM chunk WHERE signal = 2 AND latest >= ?2)
-             ORDER BY id DESC",
-        )?;
-        let before = before.unwrap_or(i64::MAX);
-        let mut rows = chunks.query([before, filter.since.unwrap_or(0)])?;
-        let mut page = Page::default();
-        while let Some(chunk) = rows.next()? {
-            let (first, last): (i64, i64) = (chunk.get(1)?, chunk.get(2)?);
-            let may = match chunk.get_ref(3)?.as_blob_or_null()? {
-                Some(tokens) => token::may_contain(tokens, &wanted),
-                None => true,
-            };
-            if may {
+        let range = Range {
+            kind: Kind::Records,
+            since: filter.since,
+            before,
+            limit,
+        };
+        self.through_chunks(
+            &filter.query,
+            range,
+            |row: &RecordRow| row.id,
+            |first, last, room| {
                 let mut values = values.clone();
-                values.extend([
-                    Value::Integer(first),
-                    Value::Integer(last.min(before.saturating_sub(1))),
-                ]);
-                let found = self.record_rows(
+                values.extend([Value::Integer(first), Value::Integer(last)]);
+                let rows = self.record_rows(
                     &format!("{conditions} AND id BETWEEN ? AND ? ORDER BY id DESC"),
                     values,
                 )?;
-                for row in found {
+                let mut found = Vec::new();
+                for row in rows {
                     let Some(bytes) = self.bytes_at(row.chunk, row.position, row.length)? else {
                         continue;
                     };
-                    if !has_terms(&bytes, &filter.query.terms) {
-                        continue;
-                    }
-                    page.items.push(row);
-                    if page.items.len() == limit {
-                        page.next = page.items.last().map(|last| last.id);
-                        return Ok(page);
+                    if has_terms(&bytes, &filter.query.terms) {
+                        found.push(row);
+                        if found.len() == room {
+                            break;
+                        }
                     }
                 }
-            }
-            if began.elapsed() > PATIENCE {
-                page.next = Some(first);
-                page.unfinished = true;
-                return Ok(page);
-            }
-        }
-        Ok(page)
+                Ok(found)
+            },
+        )
     }
 
     fn record_rows(&self, rest: &str, values: Vec<Value>) -> Result<Vec<RecordRow>, StoreError> {

@@ -9,14 +9,16 @@ use std::{
 use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
 use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
-use super::{Page, Query, Reader, Stored, item::decode, query::Term};
+use super::{
+    Page, Query, Reader, Stored,
+    chunks::{PATIENCE, Range},
+    item::decode,
+    query::Term,
+};
 use crate::{
-    store::{StoreError, ids, token, trace_of},
+    store::{StoreError, chunk::Kind, ids, trace_of},
     wire::{self, SpanView, ValueView},
 };
-
-/// How long a search may look through what has no index.
-const PATIENCE: Duration = Duration::from_millis(120);
 
 /// A trace of more spans than this is shown in part.
 const SPANS: i64 = 10_000;
@@ -384,47 +386,31 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<SpanRow>, StoreError> {
-        let began = Instant::now();
-        let wanted: Vec<u32> = filter
-            .query
-            .terms
-            .iter()
-            .filter(|term| token::is_indexed(&term.key, &term.value))
-            .map(|term| token::pair(&term.key, &term.value))
-            .collect();
         let words: Vec<String> = filter
             .query
             .words
             .iter()
             .map(|word| word.trim_end_matches('*').to_lowercase())
             .collect();
-        let mut chunks = self.connection.prepare_cached(
-            // By their rows: the index would have all of them sorted before the first is looked at.
-            "SELECT id, first, last, tokens FROM chunk
-             WHERE +signal = 1 AND first < ?1 AND +latest >= ?2
-                AND id >= (SELECT coalesce(min(id), 0) FROM chunk WHERE signal = 1 AND latest >= ?2)
-             ORDER BY id DESC",
-        )?;
-        let before = before.unwrap_or(i64::MAX);
-        let mut rows = chunks.query([before, filter.since.unwrap_or(0)])?;
         let mut select = self.connection.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM span WHERE {conditions} AND id BETWEEN ? AND ? ORDER BY id DESC"
         ))?;
-        let mut page = Page::default();
-        while let Some(chunk) = rows.next()? {
-            let (first, last): (i64, i64) = (chunk.get(1)?, chunk.get(2)?);
-            let may = match chunk.get_ref(3)?.as_blob_or_null()? {
-                Some(tokens) => token::may_contain(tokens, &wanted),
-                None => true,
-            };
-            if may {
+        let range = Range {
+            kind: Kind::Spans,
+            since: filter.since,
+            before,
+            limit,
+        };
+        self.through_chunks(
+            &filter.query,
+            range,
+            |row: &SpanRow| row.id,
+            |first, last, room| {
                 let mut values = values.clone();
-                values.extend([
-                    Value::Integer(first),
-                    Value::Integer(last.min(before.saturating_sub(1))),
-                ]);
-                let mut found = select.query(params_from_iter(values))?;
-                while let Some(row) = found.next()? {
+                values.extend([Value::Integer(first), Value::Integer(last)]);
+                let mut rows = select.query(params_from_iter(values))?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
                     let span = self.span_row(row)?;
                     let Place {
                         chunk,
@@ -435,23 +421,16 @@ impl Reader {
                     let Some(bytes) = self.bytes_at(chunk, position, length)? else {
                         continue;
                     };
-                    if !matches(&bytes, &filter.query.terms, &words) {
-                        continue;
-                    }
-                    page.items.push(span);
-                    if page.items.len() == limit {
-                        page.next = page.items.last().map(|last| last.id);
-                        return Ok(page);
+                    if matches(&bytes, &filter.query.terms, &words) {
+                        found.push(span);
+                        if found.len() == room {
+                            break;
+                        }
                     }
                 }
-            }
-            if began.elapsed() > PATIENCE {
-                page.next = Some(first);
-                page.unfinished = true;
-                return Ok(page);
-            }
-        }
-        Ok(page)
+                Ok(found)
+            },
+        )
     }
 
     fn span_row(&self, row: &Row<'_>) -> Result<SpanRow, StoreError> {
