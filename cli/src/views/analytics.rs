@@ -11,9 +11,9 @@ use super::{
     failure::failure,
     lines::line,
     links::{Links, term},
-    stream::{Item, Records, Tally, read, says},
+    stream::{Item, Records, Tally, others, read, says},
     table::{Cell, Table},
-    volume::{by_name, totals},
+    volume::by_name,
 };
 use crate::{
     page::{
@@ -177,7 +177,7 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Analytics
         ),
         entries: ranking("Where sessions enter", "First page", &entries),
         exits: ranking("Where sessions end", "Last page", &exits),
-        others: others(&volumes, links),
+        others: others(STREAM, &KNOWN, &volumes, links),
         sessions: session_table(&sessions, links),
         all: links.logs(&[("stream", STREAM)]),
     })
@@ -383,32 +383,6 @@ fn ranking(caption: &str, column: &'static str, tally: &Tally) -> Table {
     let mut table = Table::new(caption, &[column, "#Sessions"], "No session viewed a page.");
     for (name, number) in tally.most(8) {
         table.row(name, vec![Cell::text(name), Cell::number(number)]);
-    }
-    table
-}
-
-fn others(volumes: &[Volume], links: &Links) -> Table {
-    let mut table = Table::new(
-        "Events of the services' own",
-        &["Event", "#Times"],
-        "None beside those above.",
-    );
-    let own = totals(volumes, |volume| {
-        (!KNOWN.contains(&&*volume.event)).then_some(&*volume.event)
-    });
-    for (event, number) in own.into_iter().take(30) {
-        table.row(
-            event,
-            vec![
-                Cell::text(if event.is_empty() {
-                    "without a name"
-                } else {
-                    event
-                })
-                .to(links.logs(&[("stream", STREAM), ("event", event)])),
-                Cell::number(number),
-            ],
-        );
     }
     table
 }

@@ -12,9 +12,9 @@ use super::{
     lines::line,
     links::{Links, term},
     money::Sums,
-    stream::{Item, Records, Tally, read, says},
+    stream::{Item, Records, Tally, others, read, says},
     table::{Cell, Table},
-    volume::{by_name, totals},
+    volume::by_name,
 };
 use crate::{
     page::{
@@ -142,7 +142,7 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Business,
                 empty: "Nobody subscribed.",
             },
         ),
-        others: others(&volumes, links),
+        others: others(STREAM, &KNOWN, &volumes, links),
         recent: LogTable {
             caption: "Recent events".to_owned(),
             lines: records
@@ -344,32 +344,6 @@ fn gateways(records: &Records, links: &Links) -> Table {
                     share(failed as f64 / ended as f64)
                 })
                 .class("number"),
-            ],
-        );
-    }
-    table
-}
-
-fn others(volumes: &[Volume], links: &Links) -> Table {
-    let mut table = Table::new(
-        "Events of the services' own",
-        &["Event", "#Times"],
-        "None beside those above.",
-    );
-    let own = totals(volumes, |volume| {
-        (!KNOWN.contains(&&*volume.event)).then_some(&*volume.event)
-    });
-    for (event, number) in own.into_iter().take(30) {
-        table.row(
-            event,
-            vec![
-                Cell::text(if event.is_empty() {
-                    "without a name"
-                } else {
-                    event
-                })
-                .to(links.logs(&[("stream", STREAM), ("event", event)])),
-                Cell::number(number),
             ],
         );
     }

@@ -5,9 +5,14 @@ use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::{common::v1::KeyValue, logs::v1::LogRecord};
 
+use super::{
+    links::Links,
+    table::{Cell, Table},
+    volume::totals,
+};
 use crate::{
     page::value,
-    store::{Reader, RecordFilter, RecordRow, StoreError, Stored, attribute},
+    store::{Reader, RecordFilter, RecordRow, StoreError, Stored, Volume, attribute},
 };
 
 /// How long one view reads, and how many records at most.
@@ -90,4 +95,31 @@ pub(super) fn read(reader: &Reader, filter: &RecordFilter) -> Result<Records, St
 /// An attribute as text, empty where there is none.
 pub(super) fn says(attributes: &[KeyValue], key: &str) -> String {
     value::plain(attribute(attributes, key), 200)
+}
+
+/// The events of a stream that are not among the `known` ones.
+pub(super) fn others(stream: &str, known: &[&str], volumes: &[Volume], links: &Links) -> Table {
+    let mut table = Table::new(
+        "Events of the services' own",
+        &["Event", "#Times"],
+        "None beside those above.",
+    );
+    let own = totals(volumes, |volume| {
+        (!known.contains(&&*volume.event)).then_some(&*volume.event)
+    });
+    for (event, number) in own.into_iter().take(30) {
+        table.row(
+            event,
+            vec![
+                Cell::text(if event.is_empty() {
+                    "without a name"
+                } else {
+                    event
+                })
+                .to(links.logs(&[("stream", stream), ("event", event)])),
+                Cell::number(number),
+            ],
+        );
+    }
+    table
 }
