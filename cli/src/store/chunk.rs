@@ -5,9 +5,9 @@ use rusqlite::{Connection, params};
 use super::{StoreError, token};
 
 /// A chunk is full when it is this long, in bytes before compression …
-const LENGTH: usize = 256 * 1024;
+pub(super) const LENGTH: usize = 256 * 1024;
 /// … or has this many items.
-const ITEMS: i64 = 1024;
+pub(super) const ITEMS: i64 = 1024;
 
 /// zstd's quickest level: three to six times less, at the cost of a microsecond an item.
 const LEVEL: i32 = 1;
@@ -17,6 +17,16 @@ const LEVEL: i32 = 1;
 pub(crate) enum Kind {
     Spans = 1,
     Records = 2,
+}
+
+impl Kind {
+    /// The table that has a row for each item.
+    pub(super) const fn table(self) -> &'static str {
+        match self {
+            Self::Spans => "span",
+            Self::Records => "record",
+        }
+    }
 }
 
 /// The chunk that is being filled.
@@ -44,10 +54,7 @@ pub(super) struct Place {
 
 impl Chunk {
     pub(super) fn new(kind: Kind, connection: &Connection) -> Result<Self, StoreError> {
-        let table = match kind {
-            Kind::Spans => "span",
-            Kind::Records => "record",
-        };
+        let table = kind.table();
         let last = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         Ok(Self {
             kind,
@@ -134,7 +141,8 @@ impl Chunk {
     }
 }
 
-const INSERT: &str = "INSERT INTO chunk \
+/// How a chunk is written: its id, its kind, its rows, its times, its length and the rest.
+pub(super) const INSERT: &str = "INSERT INTO chunk \
     (id, signal, first, last, received, earliest, latest, length, tokens, body) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
 

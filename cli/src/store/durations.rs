@@ -2,6 +2,8 @@
 //!
 //! Each power of two of nanoseconds is cut into sixteen equal parts.
 
+use super::varint::{unvarint, varint};
+
 /// Parts of one power of two.
 const PARTS: u64 = 16;
 
@@ -103,27 +105,6 @@ fn lower(bucket: u16) -> u64 {
 fn middle(bucket: u16) -> u64 {
     let low = lower(bucket);
     low + (lower(bucket.saturating_add(1)).saturating_sub(low)) / 2
-}
-
-fn varint(into: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        into.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    into.push(value as u8);
-}
-
-fn unvarint(from: &mut &[u8]) -> Option<u64> {
-    let mut value = 0;
-    for position in 0..10 {
-        let (&byte, rest) = from.split_first()?;
-        *from = rest;
-        value |= u64::from(byte & 0x7f) << (7 * position);
-        if byte < 0x80 {
-            return Some(value);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod chunk;
 mod durations;
 mod intern;
 mod issues;
+mod merge;
 mod outbox;
 mod parse;
 mod points;
@@ -17,6 +18,8 @@ mod schema;
 #[cfg(test)]
 mod tests;
 mod token;
+mod traces;
+mod varint;
 mod writer;
 
 use std::{

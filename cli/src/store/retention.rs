@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rusqlite::{Connection, params};
 
-use super::{Bounds, StoreError};
+use super::{Bounds, StoreError, chunk::Kind};
 
 /// How many chunks go at once: so few that nobody waits for it.
 const CHUNKS: i64 = 8;
@@ -99,7 +99,12 @@ fn delete_chunks(connection: &Connection, before: i64) -> Result<Gone, StoreErro
         .collect::<Result<Vec<_>, _>>()?;
     let mut gone = Gone::default();
     for (id, signal, first, last, received) in chunks {
-        let items = if signal == 1 {
+        let kind = if signal == 1 {
+            Kind::Spans
+        } else {
+            Kind::Records
+        };
+        let items = if kind == Kind::Spans {
             connection
                 .prepare_cached("DELETE FROM span WHERE id BETWEEN ?1 AND ?2")?
                 .execute([first, last])?
@@ -111,6 +116,7 @@ fn delete_chunks(connection: &Connection, before: i64) -> Result<Gone, StoreErro
                 .prepare_cached("DELETE FROM record WHERE id BETWEEN ?1 AND ?2")?
                 .execute([first, last])?
         };
+        super::traces::forget(kind, connection, last)?;
         connection
             .prepare_cached("DELETE FROM chunk WHERE id = ?1")?
             .execute([id])?;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::StoreError;
 
 /// What `user_version` says of a database that has these tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// How long a reader waits while a checkpoint has the file for itself.
 const BUSY: Duration = Duration::from_secs(5);
@@ -41,7 +41,6 @@ CREATE TABLE span (
     service INTEGER NOT NULL, name INTEGER NOT NULL, route INTEGER,
     kind INTEGER NOT NULL, status INTEGER NOT NULL, http_status INTEGER,
     resource INTEGER, scope INTEGER);
-CREATE INDEX span_trace ON span (trace);
 CREATE INDEX span_name ON span (service, name);
 CREATE INDEX span_error ON span (id) WHERE status = 2;
 CREATE INDEX span_slow ON span (id) WHERE duration >= 100000000;
@@ -52,12 +51,18 @@ CREATE TABLE record (
     stream INTEGER, event INTEGER,
     trace INTEGER, trace_high INTEGER, span INTEGER,
     resource INTEGER, scope INTEGER);
-CREATE INDEX record_trace ON record (trace) WHERE trace IS NOT NULL;
 CREATE INDEX record_service ON record (service);
 CREATE INDEX record_stream ON record (stream, event) WHERE stream IS NOT NULL;
 CREATE INDEX record_warn ON record (id) WHERE severity >= 13;
 CREATE VIRTUAL TABLE record_text USING fts5(
     body, attributes, content='', contentless_delete=1, tokenize='unicode61');
+
+-- Which rows are of a trace, in sorted pieces. What is newer than the last of them is looked
+-- through. A bucket's id begins with its run's.
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY, signal INTEGER NOT NULL, level INTEGER NOT NULL,
+    first INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE TABLE bucket (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
 -- Requests by endpoint, and records by stream, in slices of ten seconds.
 CREATE TABLE red (

@@ -698,3 +698,159 @@ async fn the_oldest_goes_when_there_is_too_much_and_the_newest_stays() {
         .await;
     assert_eq!(last.spans.len(), 1);
 }
+
+/// A query of one number.
+fn number(fixture: &Fixture, sql: &str) -> i64 {
+    let connection = rusqlite::Connection::open(fixture.store.path()).unwrap();
+    connection.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Waits until upkeep has made a number of the database what it should be.
+async fn until(fixture: &Fixture, sql: &str, is: impl Fn(i64) -> bool) {
+    let patience = std::time::Instant::now();
+    while !is(number(fixture, sql)) {
+        assert!(
+            patience.elapsed().as_secs() < 20,
+            "{sql}: still not {}",
+            number(fixture, sql)
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn id_of(number: u32) -> u128 {
+    u128::from_be_bytes(intern::digest(&[&number.to_le_bytes()]))
+}
+
+#[tokio::test]
+async fn a_trace_is_found_in_whichever_pieces_of_the_index_its_spans_lie() {
+    // Traces of five spans, each of which comes with another fifth of all spans.
+    const TRACES: u32 = 10_000;
+    let fixture = Fixture::new();
+    for id in 1..=5 {
+        for batch in 0..5 {
+            let traces = TRACES / 5 * batch..TRACES / 5 * (batch + 1);
+            let spans = traces
+                .map(|trace| {
+                    let mut span = span(1, id, 0, "GET /");
+                    span.trace_id = id_of(trace).to_be_bytes().to_vec();
+                    span
+                })
+                .collect();
+            fixture.spans(spans).await;
+        }
+    }
+    until(&fixture, "SELECT max(level) FROM run", |level| level > 0).await;
+    let levels = number(&fixture, "SELECT count(DISTINCT level) FROM run");
+    assert_eq!(levels, 2, "some runs are long and some are short");
+    let whole = |reader: &Reader| {
+        (0..TRACES)
+            .step_by(97)
+            .map(|trace| {
+                let rows = reader.trace_rows(id_of(trace), 10)?;
+                assert!(rows.iter().all(|row| row.trace == id_of(trace)));
+                Ok(rows.len())
+            })
+            .collect::<Result<Vec<_>, StoreError>>()
+    };
+    let found = fixture.ask(whole).await;
+    assert!(found.iter().all(|spans| *spans == 5), "{found:?}");
+    assert!(
+        fixture
+            .ask(|reader| reader.trace_rows(id_of(TRACES), 10))
+            .await
+            .is_empty()
+    );
+
+    // What was in no run is known again after a restart.
+    let Fixture { folder, store, .. } = fixture;
+    drop(store);
+    let store = open(
+        folder.path(),
+        Bounds {
+            bytes: 1 << 30,
+            age: Duration::from_secs(3600),
+        },
+    );
+    let spans = (0..9000)
+        .map(|id: u64| {
+            let mut span = span(1, 1, 0, "GET /");
+            span.trace_id = id_of(7).to_be_bytes().to_vec();
+            span.span_id = (id + 1_000_000).to_be_bytes().to_vec();
+            span
+        })
+        .collect();
+    store.spans(&traces("shop", spans)).await.unwrap();
+    let readers = Readers::new(store.path());
+    let (found, long) = readers
+        .ask(move |reader| Ok((whole(reader)?, reader.trace_rows(id_of(7), 10_000)?)))
+        .await
+        .unwrap();
+    assert!(found.iter().all(|spans| *spans == 5), "{found:?}");
+    assert_eq!(long.len(), 9005);
+}
+
+#[tokio::test]
+async fn many_small_requests_become_few_chunks_and_each_item_is_still_found() {
+    const REQUESTS: u32 = 1_300;
+    let fixture = Fixture::new();
+    let attributes = |number: u32| vec![attribute("order.id", &format!("o-{number}"))];
+    for number in 0..REQUESTS {
+        let mut span = span(1, 1, 0, "GET /");
+        span.trace_id = id_of(number).to_be_bytes().to_vec();
+        span.attributes = attributes(number);
+        let record = record(9, &format!("order {number}"), attributes(number));
+        tokio::join!(fixture.spans(vec![span]), fixture.records(vec![record]));
+    }
+    // More than 1,024 of each are not put together before they are neighbours of a full chunk.
+    for signal in [1, 2] {
+        let chunks = format!("SELECT count(*) FROM chunk WHERE signal = {signal}");
+        until(&fixture, &chunks, |count| count < 300).await;
+    }
+    for wanted in [0, 7, 1_023, 1_024, REQUESTS - 1] {
+        let (trace, spans, records) = fixture
+            .ask(move |reader| {
+                let query = parse_query(&format!("order.id=o-{wanted}"));
+                let of_span = SpanFilter {
+                    query: query.clone(),
+                    ..SpanFilter::default()
+                };
+                let of_record = RecordFilter {
+                    query,
+                    ..RecordFilter::default()
+                };
+                Ok((
+                    reader.trace(id_of(wanted))?,
+                    reader.spans(&of_span, None, 10)?,
+                    reader.records(&of_record, None, 10)?,
+                ))
+            })
+            .await;
+        let [span] = &trace.spans[..] else {
+            panic!("{wanted}: {trace:?}");
+        };
+        assert_eq!(span.item.attributes, attributes(wanted));
+        assert_eq!(spans.items.len(), 1, "{wanted}");
+        assert_eq!(messages(&records), [format!("order {wanted}")]);
+    }
+    // Page after page each comes once.
+    let all = fixture
+        .ask(|reader| {
+            let mut all = Vec::new();
+            let mut before = None;
+            loop {
+                let page = reader.records(&RecordFilter::default(), before, 100)?;
+                all.extend(messages(&page));
+                before = page.next;
+                if before.is_none() {
+                    return Ok(all);
+                }
+            }
+        })
+        .await;
+    let expected: Vec<_> = (0..REQUESTS)
+        .rev()
+        .map(|number| format!("order {number}"))
+        .collect();
+    assert_eq!(all, expected);
+}

@@ -82,6 +82,12 @@ pub(super) fn pack(tokens: &mut Vec<u32>) -> Vec<u8> {
         .collect()
 }
 
+/// The tokens that were packed.
+pub(super) fn unpack(packed: &[u8]) -> impl Iterator<Item = u32> {
+    let (tokens, _) = packed.as_chunks::<4>();
+    tokens.iter().map(|token| u32::from_le_bytes(*token))
+}
+
 /// Whether a chunk with these tokens may contain something that has all of `wanted`.
 pub(super) fn may_contain(packed: &[u8], wanted: &[u32]) -> bool {
     let (tokens, _) = packed.as_chunks::<4>();

@@ -20,11 +20,13 @@ use super::{
     ids,
     intern::{Interner, bytes_at, text_at},
     issues::Issues,
+    merge::Merger,
     outbox::Outbox,
     parse::{Parsed, RecordItem, SpanItem},
     points,
     red::{self, Red},
     retention::Retention,
+    traces::{self, Newest},
 };
 
 /// A transaction takes no more than this before it is committed, in bytes of requests.
@@ -146,6 +148,9 @@ struct Writer {
     spans: Chunk,
     records: Chunk,
     chunks: i64,
+    span_traces: Newest,
+    record_traces: Newest,
+    mergers: [Merger; 2],
     series: i64,
     red: Red,
     issues: Issues,
@@ -178,6 +183,9 @@ impl Writer {
             spans: Chunk::new(Kind::Spans, &connection)?,
             records: Chunk::new(Kind::Records, &connection)?,
             chunks: number("SELECT coalesce(max(id), 0) FROM chunk")?,
+            mergers: [Merger::new(Kind::Spans), Merger::new(Kind::Records)],
+            span_traces: Newest::load(Kind::Spans, &connection)?,
+            record_traces: Newest::load(Kind::Records, &connection)?,
             series: series(&connection)?,
             interner: Interner::default(),
             issues: Issues::default(),
@@ -208,6 +216,7 @@ impl Writer {
             if due {
                 upkeep = Instant::now();
                 self.upkeep();
+                self.tidy();
             }
             // Between any two transactions, as a second's worth at once would hold up who waits.
             if due || self.retention.is_urgent(&self.connection) {
@@ -319,6 +328,8 @@ impl Writer {
             self.spans.write(&self.connection, received)?;
             self.records.write(&self.connection, received)?;
         }
+        self.span_traces.seal(&self.connection)?;
+        self.record_traces.seal(&self.connection)?;
         self.issues.write(&self.connection)?;
         changed.errors += self.issues.take_changed();
         self.connection.execute_batch("COMMIT")?;
@@ -349,6 +360,7 @@ impl Writer {
                 let place = self
                     .spans
                     .add(bytes, &item.tokens, item.start, end, &mut self.chunks);
+                self.span_traces.add(place.row, Some(item.trace));
                 let name = self
                     .interner
                     .text(connection, text_at(&parsed.body, &item.name))?;
@@ -457,6 +469,7 @@ impl Writer {
                     None => Ok(None),
                 };
                 let (stream, event) = (text(&item.stream)?, text(&item.event)?);
+                self.record_traces.add(place.row, item.trace);
                 let trace = item.trace.map(ids);
                 insert.execute(params![
                     place.row,
@@ -519,6 +532,11 @@ impl Writer {
             Ok(series) => self.series = series,
             Err(error) => tracing::warn!(%error, "cannot count the series again"),
         }
+        for newest in [&mut self.span_traces, &mut self.record_traces] {
+            if let Err(error) = newest.load_again(&self.connection) {
+                tracing::warn!(%error, "cannot read again which rows are of which trace");
+            }
+        }
         if let Err(error) = self.red.catch_up(&self.connection) {
             tracing::warn!(%error, "cannot count again what is stored");
         }
@@ -535,6 +553,27 @@ impl Writer {
         if let Err(error) = written {
             self.roll_back();
             tracing::warn!(%error, "cannot write the counts of what is stored");
+        }
+    }
+
+    /// Puts small pieces together.
+    fn tidy(&mut self) {
+        let tidied = (|| {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+            traces::merge(Kind::Spans, &self.connection)?;
+            traces::merge(Kind::Records, &self.connection)?;
+            for merger in &mut self.mergers {
+                merger.run(&self.connection)?;
+            }
+            self.connection.execute_batch("COMMIT")?;
+            Ok::<_, StoreError>(())
+        })();
+        if let Err(error) = tidied {
+            for merger in &mut self.mergers {
+                merger.give_up();
+            }
+            self.roll_back();
+            tracing::warn!(%error, "cannot put small pieces together");
         }
     }
 

@@ -133,8 +133,7 @@ fn follow(
     mut last: i64,
 ) -> Result<i64> {
     // Of one moment, so that no record lies between what was looked at and the last row.
-    reader.connection().execute_batch("BEGIN")?;
-    let followed = (|| {
+    reader.at_one_moment(|reader| {
         let newest = reader.last_record()?;
         loop {
             let page = reader.records_after(filter, last, BATCH)?;
@@ -146,9 +145,7 @@ fn follow(
                 None => return Ok(newest),
             }
         }
-    })();
-    reader.connection().execute_batch("ROLLBACK")?;
-    followed
+    })
 }
 
 fn write(

@@ -1,15 +1,15 @@
 //! Issues, and the occurrences that are kept of them.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 
-use super::{Page, Query, Reader, Stored};
+use super::{Page, Query, Reader, Stored, rows::AMONG};
 use crate::{
     issue::{Fingerprint, Source, Sources},
     sentry::{Event, Limits},
-    store::{StoreError, ids, issues, trace_of},
+    store::{StoreError, chunk::Kind, ids, issues, trace_of},
 };
 
 /// How it stands with an issue.
@@ -360,20 +360,60 @@ impl Reader {
             .prepare_cached(&format!("SELECT count(*) FROM (SELECT 1 {newest})"))?
             .query_row([issue, SPREAD], |row| row.get(0))?;
         let text = |id: &str| format!("(SELECT text FROM text WHERE text.id = {id})");
-        // Of a huge trace only the first spans are looked at.
-        let route = text(
-            "(SELECT coalesce(route, name) FROM
-                (SELECT route, name, kind FROM span WHERE span.trace = occurrence.trace LIMIT 100)
-                WHERE kind = 2 LIMIT 1)",
-        );
         Ok(Shares {
             of: of.unsigned_abs(),
             releases: count("release")?,
             environments: count("environment")?,
             services: count(&text("service"))?,
             users: count("user")?,
-            routes: count(&route)?,
+            routes: self.routes_of(issue)?,
         })
+    }
+
+    /// The routes of the requests in which an issue's newest occurrences happened.
+    fn routes_of(&self, issue: i64) -> Result<Vec<(String, u64)>, StoreError> {
+        let mut traces = self.connection.prepare_cached(
+            "SELECT trace, trace_high FROM occurrence WHERE issue = ?1
+             ORDER BY time DESC, id DESC LIMIT ?2",
+        )?;
+        // Of a huge trace only the first spans are looked at.
+        let mut route = self.connection.prepare_cached(&format!(
+            "SELECT coalesce(route, name) FROM
+                (SELECT route, name, kind FROM span
+                    WHERE {AMONG} AND trace = ? AND trace_high = ? LIMIT 100)
+             WHERE kind = 2 LIMIT 1"
+        ))?;
+        let mut counts: HashMap<Arc<str>, u64> = HashMap::new();
+        let mut of_traces: HashMap<u128, Option<Arc<str>>> = HashMap::new();
+        let mut rows = traces.query([issue, SPREAD])?;
+        while let Some(row) = rows.next()? {
+            let (Some(low), Some(high)) = (row.get(0)?, row.get(1)?) else {
+                continue;
+            };
+            let trace = trace_of(low, high);
+            let name = match of_traces.get(&trace) {
+                Some(known) => known.clone(),
+                None => {
+                    let rows = self.rows_of_trace(Kind::Spans, trace)?;
+                    let found: Option<i64> = route
+                        .query_row(params![rows, low, high], |row| row.get(0))
+                        .optional()?;
+                    let name = found.map(|id| self.text(id)).transpose()?;
+                    of_traces.insert(trace, name.clone());
+                    name
+                }
+            };
+            if let Some(name) = name {
+                *counts.entry(name).or_default() += 1;
+            }
+        }
+        let mut counts: Vec<(String, u64)> = counts
+            .into_iter()
+            .map(|(name, count)| (name.to_string(), count))
+            .collect();
+        counts.sort_by(|left, right| right.1.cmp(&left.1).then_with(|| left.0.cmp(&right.0)));
+        counts.truncate(usize::try_from(VALUES).unwrap_or(usize::MAX));
+        Ok(counts)
     }
 
     fn issue_conditions(

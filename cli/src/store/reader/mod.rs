@@ -7,6 +7,7 @@ mod item;
 mod metric;
 mod query;
 mod record;
+mod rows;
 mod span;
 mod subject;
 mod thrown;
@@ -51,6 +52,8 @@ pub(crate) struct Reader {
     scopes: RefCell<HashMap<i64, Arc<InstrumentationScope>>>,
     /// The chunk that was opened last: lists are of neighbours.
     opened: RefCell<Option<(i64, Arc<Vec<u8>>)>>,
+    /// Of spans, and of records.
+    newest: [RefCell<rows::Newest>; 2],
 }
 
 impl Reader {
@@ -62,7 +65,29 @@ impl Reader {
             resources: RefCell::default(),
             scopes: RefCell::default(),
             opened: RefCell::default(),
+            newest: Default::default(),
         })
+    }
+
+    /// Asks so that all that is read is of one moment, whatever is written meanwhile.
+    ///
+    /// # Errors
+    /// Those of `question`, and of the database.
+    pub(crate) fn at_one_moment<T, E: From<StoreError>>(
+        &self,
+        question: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let execute = |sql| {
+            self.connection
+                .execute_batch(sql)
+                .map_err(StoreError::Database)
+        };
+        // A chunk may be another one since, by the same id.
+        *self.opened.borrow_mut() = None;
+        execute("BEGIN")?;
+        let answer = question(self);
+        execute("ROLLBACK")?;
+        answer
     }
 
     /// For questions of one view only, in SQL.
@@ -202,11 +227,10 @@ impl Readers {
                 Some(reader) => reader,
                 None => Reader::open(&readers.path)?,
             };
-            // All that one question reads is of one moment.
-            reader.connection.execute_batch("BEGIN")?;
-            let answer = question(&reader);
-            reader.connection.execute_batch("ROLLBACK")?;
-            readers.idle().push(reader);
+            let answer = reader.at_one_moment(question);
+            if reader.connection.is_autocommit() {
+                readers.idle().push(reader);
+            }
             answer
         })
         .await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
 
-use super::{Page, Query, Reader, Stored, chunks::Range, item::decode, span::has};
+use super::{Page, Query, Reader, Stored, chunks::Range, item::decode, rows::AMONG, span::has};
 use crate::{
     store::{StoreError, chunk::Kind, ids, trace_of},
     wire::RecordView,
@@ -175,8 +175,12 @@ impl Reader {
     ) -> Result<Vec<Stored<LogRecord>>, StoreError> {
         let (low, high) = ids(trace);
         let rows = self.record_rows(
-            &format!("trace = ? AND trace_high = ? ORDER BY time, id LIMIT {RECORDS}"),
-            vec![Value::Integer(low), Value::Integer(high)],
+            &format!("{AMONG} AND trace = ? AND trace_high = ? ORDER BY time, id LIMIT {RECORDS}"),
+            vec![
+                Value::Text(self.rows_of_trace(Kind::Records, trace)?),
+                Value::Integer(low),
+                Value::Integer(high),
+            ],
         )?;
         Ok(self
             .decode_records(rows)?
@@ -234,8 +238,12 @@ impl Reader {
         }
         if let Some(trace) = filter.trace {
             let (low, high) = ids(trace);
-            sql.push_str(" AND trace = ? AND trace_high = ?");
-            values.extend([Value::Integer(low), Value::Integer(high)]);
+            sql.push_str(&format!(" AND {AMONG} AND trace = ? AND trace_high = ?"));
+            values.extend([
+                Value::Text(self.rows_of_trace(Kind::Records, trace)?),
+                Value::Integer(low),
+                Value::Integer(high),
+            ]);
         }
         if let Some(since) = filter.since {
             let Some(first) = self.first_since(2, since)? else {

@@ -7,13 +7,14 @@ use std::{
 };
 
 use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
-use rusqlite::{OptionalExtension, Row, params_from_iter, types::Value};
+use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 
 use super::{
     Page, Query, Reader, Stored,
     chunks::{PATIENCE, Range},
     item::decode,
     query::Term,
+    rows::AMONG,
 };
 use crate::{
     store::{StoreError, chunk::Kind, ids, trace_of},
@@ -205,11 +206,12 @@ impl Reader {
     /// The rows of a trace by their start.
     pub(crate) fn trace_rows(&self, trace: u128, limit: i64) -> Result<Vec<SpanRow>, StoreError> {
         let (low, high) = ids(trace);
+        let of_trace = self.rows_of_trace(Kind::Spans, trace)?;
         let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM span WHERE trace = ?1 AND trace_high = ?2
-             ORDER BY start, id LIMIT ?3"
+            "SELECT {COLUMNS} FROM span WHERE {AMONG} AND trace = ? AND trace_high = ?
+             ORDER BY start, id LIMIT ?"
         ))?;
-        let mut rows = select.query([low, high, limit])?;
+        let mut rows = select.query(params![of_trace, low, high, limit])?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
             found.push(self.span_row(row)?);
@@ -224,8 +226,10 @@ impl Reader {
         if i64::try_from(rows.len()).unwrap_or(i64::MAX) == SPANS {
             let (low, high) = ids(trace);
             let all: i64 = self.connection.query_row(
-                "SELECT count(*) FROM span WHERE trace = ?1 AND trace_high = ?2",
-                [low, high],
+                &format!(
+                    "SELECT count(*) FROM span WHERE {AMONG} AND trace = ? AND trace_high = ?"
+                ),
+                params![self.rows_of_trace(Kind::Spans, trace)?, low, high],
                 |row| row.get(0),
             )?;
             left_out = usize::try_from(all).unwrap_or_default() - rows.len();
@@ -508,7 +512,7 @@ impl Reader {
                     AND (parent IS NULL OR (?2 IS NOT NULL AND kind IN (2, 5)))
                  ORDER BY duration DESC LIMIT ?3"
             ))?;
-            let mut rows = select.query(rusqlite::params![since, service, limit])?;
+            let mut rows = select.query(params![since, service, limit])?;
             let mut spans = Vec::new();
             while let Some(row) = rows.next()? {
                 spans.push(self.span_row(row)?);
