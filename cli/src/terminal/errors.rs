@@ -47,10 +47,10 @@ enum Which {
 
 pub(super) fn run(options: &Options, out: &mut Out) -> Result<ExitCode> {
     let reader = options.common.reader()?;
-    match &options.id {
-        Some(id) => one(options, &reader, id, out),
-        None => list(options, &reader, out),
-    }
+    reader.at_one_moment(|reader| match &options.id {
+        Some(id) => one(options, reader, id, out),
+        None => list(options, reader, out),
+    })
 }
 
 fn list(options: &Options, reader: &Reader, out: &mut Out) -> Result<ExitCode> {

@@ -43,11 +43,13 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options, out: &mut Out) -> Result<ExitCode> {
     let reader = options.common.reader()?;
-    let found = if options.traces {
-        traces(options, &reader, out)?
-    } else {
-        records(options, &reader, out)?
-    };
+    let found = reader.at_one_moment(|reader| {
+        if options.traces {
+            traces(options, reader, out)
+        } else {
+            records(options, reader, out)
+        }
+    })?;
     out.flush()?;
     if found.shown == 0 {
         nothing(

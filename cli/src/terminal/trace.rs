@@ -15,7 +15,7 @@ use crate::{
         trace::{Note, Parts, SpanOf, assemble, render},
         value,
     },
-    store::TraceIssue,
+    store::{StoreError, TraceIssue},
 };
 
 #[derive(Args, Debug)]
@@ -30,8 +30,9 @@ pub(crate) struct Options {
 pub(super) fn run(options: &Options, out: &mut Out) -> Result<ExitCode> {
     let trace_id = id(&options.id, 32)?;
     let reader = options.common.reader()?;
-    let trace = reader.trace(trace_id)?;
-    let errors = reader.issues_of_trace(trace_id)?;
+    let (trace, errors) = reader.at_one_moment(|reader| {
+        Ok::<_, StoreError>((reader.trace(trace_id)?, reader.issues_of_trace(trace_id)?))
+    })?;
     if trace.spans.is_empty() && trace.records.is_empty() && errors.is_empty() {
         nothing(
             &format!("no trace {trace_id:032x}"),
