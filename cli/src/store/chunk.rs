@@ -96,6 +96,11 @@ impl Chunk {
         place
     }
 
+    /// Adds a token of the item that was added last.
+    pub(super) fn mark(&mut self, token: u32) {
+        self.tokens.push(token);
+    }
+
     pub(super) fn is_full(&self) -> bool {
         self.body.len() >= LENGTH || self.items >= ITEMS
     }

@@ -43,6 +43,23 @@ pub(super) fn attribute(attribute: &AttributeView<'_>) -> Option<u32> {
     Some(text.token())
 }
 
+/// The token of items whose service this is, by the id of its name.
+pub(super) fn service(id: i64) -> u32 {
+    of_id(b's', id)
+}
+
+/// The token of spans that have this name, or this route.
+pub(super) fn name(id: i64) -> u32 {
+    of_id(b'n', id)
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn of_id(role: u8, id: i64) -> u32 {
+    let mut bytes = [role; 9];
+    bytes[1..].copy_from_slice(&id.to_le_bytes());
+    xxh3_64(&bytes) as u32
+}
+
 /// A short text on the stack.
 struct Text {
     bytes: [u8; 2 * LONGEST + 1],

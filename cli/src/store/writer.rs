@@ -26,6 +26,7 @@ use super::{
     points,
     red::{self, Red},
     retention::Retention,
+    token,
     traces::{self, Newest},
 };
 
@@ -371,6 +372,10 @@ impl Writer {
                     ),
                     None => None,
                 };
+                self.spans.mark(token::service(resource.service));
+                for name in [Some(name), route].into_iter().flatten() {
+                    self.spans.mark(token::name(name));
+                }
                 let (low, high) = ids(item.trace);
                 insert.execute(params![
                     place.row,

@@ -11,8 +11,10 @@ pub(super) const PATIENCE: Duration = Duration::from_millis(120);
 
 /// Where a search looks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Range {
+pub(super) struct Range<'a> {
     pub(super) kind: Kind,
+    /// Tokens that a chunk must have besides those of the query's terms.
+    pub(super) marks: &'a [u32],
     /// In nanoseconds since 1970.
     pub(super) since: Option<i64>,
     /// Rows older than this one.
@@ -26,7 +28,7 @@ impl Reader {
     pub(super) fn through_chunks<T>(
         &self,
         query: &Query,
-        range: Range,
+        range: Range<'_>,
         id: impl Fn(&T) -> i64,
         mut find: impl FnMut(i64, i64, usize) -> Result<Vec<T>, StoreError>,
     ) -> Result<Page<T>, StoreError> {
@@ -36,6 +38,7 @@ impl Reader {
             .iter()
             .filter(|term| token::is_indexed(&term.key, &term.value))
             .map(|term| token::pair(&term.key, &term.value))
+            .chain(range.marks.iter().copied())
             .collect();
         let mut chunks = self.connection.prepare_cached(
             // By their rows: the index would have all of them sorted before the first is looked at.
@@ -54,10 +57,12 @@ impl Reader {
                 None => true,
             };
             if may {
-                let room = range.limit - page.items.len();
+                // One more tells whether there is more.
+                let room = range.limit + 1 - page.items.len();
                 page.items
                     .extend(find(first, last.min(before.saturating_sub(1)), room)?);
-                if page.items.len() >= range.limit {
+                if page.items.len() > range.limit {
+                    page.items.truncate(range.limit);
                     page.next = page.items.last().map(&id);
                     return Ok(page);
                 }

@@ -381,6 +381,7 @@ impl Reader {
     ) -> Result<Page<RecordRow>, StoreError> {
         let range = Range {
             kind: Kind::Records,
+            marks: &[],
             since: filter.since,
             before,
             limit,

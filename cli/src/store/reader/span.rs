@@ -17,7 +17,7 @@ use super::{
     rows::AMONG,
 };
 use crate::{
-    store::{StoreError, chunk::Kind, ids, trace_of},
+    store::{StoreError, chunk::Kind, ids, token, trace_of},
     wire::{self, SpanView, ValueView},
 };
 
@@ -99,6 +99,14 @@ pub(crate) struct Trace {
     pub(crate) left_out: usize,
 }
 
+/// What a filter is to the database.
+struct Conditions {
+    sql: String,
+    values: Vec<Value>,
+    /// What a chunk has that has such spans.
+    marks: Vec<u32>,
+}
+
 const COLUMNS: &str = "id, trace, trace_high, span, parent, start, duration, service, name, kind, \
     status, http_status, chunk, position, length, resource, scope";
 
@@ -110,13 +118,13 @@ impl Reader {
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<SpanRow>, StoreError> {
-        let Some((conditions, values)) = self.span_conditions(filter)? else {
+        let Some(conditions) = self.span_conditions(filter)? else {
             return Ok(Page::default());
         };
-        if filter.query.is_empty() {
-            return self.spans_by_row(&conditions, values, before, limit);
+        if filter.query.is_empty() && conditions.marks.is_empty() {
+            return self.spans_by_row(conditions, before, limit);
         }
-        self.spans_by_chunk(filter, &conditions, values, before, limit)
+        self.spans_by_chunk(filter, &conditions, before, limit)
     }
 
     /// Traces that have a span that fits, the newest first. A trace is in error if any of its
@@ -281,23 +289,17 @@ impl Reader {
     }
 
     /// The conditions in SQL; `None` where nothing can fit, as a name does not occur at all.
-    fn span_conditions(
-        &self,
-        filter: &SpanFilter,
-    ) -> Result<Option<(String, Vec<Value>)>, StoreError> {
+    fn span_conditions(&self, filter: &SpanFilter) -> Result<Option<Conditions>, StoreError> {
         let mut sql = String::from("1");
         let mut values = Vec::new();
+        let mut marks = Vec::new();
         if let Some(service) = &filter.service {
             let Some(id) = self.id_of(service)? else {
                 return Ok(None);
             };
-            // The plus keeps the index out of it.
-            sql.push_str(if self.is_frequent(id)? {
-                " AND +service = ?"
-            } else {
-                " AND service = ?"
-            });
+            sql.push_str(" AND service = ?");
             values.push(Value::Integer(id));
+            marks.push(token::service(id));
         }
         if let Some(route) = &filter.route {
             let Some(id) = self.id_of(route)? else {
@@ -305,6 +307,7 @@ impl Reader {
             };
             sql.push_str(" AND (name = ? OR route = ?)");
             values.extend([Value::Integer(id), Value::Integer(id)]);
+            marks.push(token::name(id));
         }
         match filter.status {
             Some(Status::Error) => sql.push_str(" AND status = 2"),
@@ -333,20 +336,7 @@ impl Reader {
             sql.push_str(" AND start >= ? AND id >= ?");
             values.extend([Value::Integer(since), Value::Integer(first)]);
         }
-        Ok(Some((sql, values)))
-    }
-
-    /// Whether a service has so many spans that a walk from the newest finds enough of them soon,
-    /// while its index, which is not in the order of time, would have to sort them all.
-    fn is_frequent(&self, service: i64) -> Result<bool, StoreError> {
-        const MANY: i64 = 20_000;
-        let found: i64 = self
-            .connection
-            .prepare_cached(
-                "SELECT count(*) FROM (SELECT 1 FROM span WHERE service = ?1 LIMIT ?2)",
-            )?
-            .query_row([service, MANY], |row| row.get(0))?;
-        Ok(found == MANY)
+        Ok(Some(Conditions { sql, values, marks }))
     }
 
     /// The first row of the first chunk that has something as late as `since`.
@@ -359,8 +349,11 @@ impl Reader {
 
     fn spans_by_row(
         &self,
-        conditions: &str,
-        mut values: Vec<Value>,
+        Conditions {
+            sql: conditions,
+            mut values,
+            ..
+        }: Conditions,
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<SpanRow>, StoreError> {
@@ -385,8 +378,7 @@ impl Reader {
     fn spans_by_chunk(
         &self,
         filter: &SpanFilter,
-        conditions: &str,
-        values: Vec<Value>,
+        conditions: &Conditions,
         before: Option<i64>,
         limit: usize,
     ) -> Result<Page<SpanRow>, StoreError> {
@@ -397,10 +389,12 @@ impl Reader {
             .map(|word| word.trim_end_matches('*').to_lowercase())
             .collect();
         let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM span WHERE {conditions} AND id BETWEEN ? AND ? ORDER BY id DESC"
+            "SELECT {COLUMNS} FROM span WHERE {} AND id BETWEEN ? AND ? ORDER BY id DESC",
+            conditions.sql
         ))?;
         let range = Range {
             kind: Kind::Spans,
+            marks: &conditions.marks,
             since: filter.since,
             before,
             limit,
@@ -410,7 +404,7 @@ impl Reader {
             range,
             |row: &SpanRow| row.id,
             |first, last, room| {
-                let mut values = values.clone();
+                let mut values = conditions.values.clone();
                 values.extend([Value::Integer(first), Value::Integer(last)]);
                 let mut rows = select.query(params_from_iter(values))?;
                 let mut found = Vec::new();
@@ -422,14 +416,17 @@ impl Reader {
                         length,
                         ..
                     } = span.place;
-                    let Some(bytes) = self.bytes_at(chunk, position, length)? else {
-                        continue;
-                    };
-                    if matches(&bytes, &filter.query.terms, &words) {
-                        found.push(span);
-                        if found.len() == room {
-                            break;
+                    if !filter.query.is_empty() {
+                        let Some(bytes) = self.bytes_at(chunk, position, length)? else {
+                            continue;
+                        };
+                        if !matches(&bytes, &filter.query.terms, &words) {
+                            continue;
                         }
+                    }
+                    found.push(span);
+                    if found.len() == room {
+                        break;
                     }
                 }
                 Ok(found)
@@ -465,17 +462,14 @@ impl Reader {
         let (Some(service), Some(name)) = (self.id_of(&of.service)?, self.id_of(&of.name)?) else {
             return Ok(Vec::new());
         };
-        let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM span WHERE service = ?1 AND name = ?2
-             ORDER BY id DESC LIMIT ?3"
-        ))?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = select.query([service, name, limit])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(self.span_row(row)?);
-        }
-        Ok(found)
+        let conditions = Conditions {
+            sql: "service = ? AND name = ?".to_owned(),
+            values: vec![Value::Integer(service), Value::Integer(name)],
+            marks: vec![token::service(service), token::name(name)],
+        };
+        Ok(self
+            .spans_by_chunk(&SpanFilter::default(), &conditions, None, limit)?
+            .items)
     }
 
     /// When a span that has this row began, in nanoseconds since 1970; 0 where there is none.
