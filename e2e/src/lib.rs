@@ -20,7 +20,6 @@ pub mod jaeger;
 pub mod load;
 pub mod loki;
 pub mod pair;
-pub mod postgres;
 pub mod prometheus;
 pub mod quickstart;
 pub mod run;
