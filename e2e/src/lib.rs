@@ -24,6 +24,7 @@ pub mod prometheus;
 pub mod quickstart;
 pub mod run;
 pub mod service;
+pub mod shop;
 pub mod specimen;
 pub mod stack;
 pub mod viewer;
