@@ -25,7 +25,7 @@ pub(super) fn program(priority: Priority) -> Result<PathBuf> {
         Priority::Background => nice_cargo(),
     };
     process::logged(compile.args(BUILD), &workspace::log("shop")?, |elapsed| {
-        println!("shop: compiling, {} s", elapsed.as_secs())
+        println!("shop: compiling, {} s", elapsed.as_secs());
     })?;
     // Once more, for the path alone: there is nothing left to compile.
     let messages = process::output(cargo().args(BUILD).arg("--message-format=json"))?;
