@@ -109,7 +109,7 @@ impl Day {
     }
 }
 
-fn number(point: throughline_receiver::Point<'_>) -> f64 {
+pub(crate) fn number(point: throughline_receiver::Point<'_>) -> f64 {
     use throughline_receiver::proto::metrics::v1::number_data_point::Value;
     match point {
         throughline_receiver::Point::Number(point) => match point.value {
