@@ -55,6 +55,14 @@ pub fn ensure_all(engine: &Engine, priority: Priority) -> Result<()> {
     ensure_those(engine, priority, |_| true)
 }
 
+/// Has the shop's image alone, on the same condition.
+///
+/// # Errors
+/// As [`ensure_all`].
+pub(crate) fn ensure_shop(engine: &Engine) -> Result<()> {
+    ensure_those(engine, Priority::Normal, is_shop)
+}
+
 fn is_shop(image: &Image) -> bool {
     matches!(image.source, Source::Shop)
 }

@@ -21,6 +21,9 @@ const VOLUMES_INIT: &str = "volumes-init";
 /// The profile of the shop, whose services begin with its name.
 const SHOP: &str = "shop";
 
+/// The one service of the shop that people visit.
+const STOREFRONT: &str = "shop-storefront";
+
 /// What becomes of the named volumes when the stack goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Volumes {
@@ -139,7 +142,7 @@ impl Stack {
     /// When its image cannot be made, one of its containers dies, or it does not answer in
     /// time; the error carries what its containers said last.
     pub fn up_shop(&self, variables: &[(&str, &str)]) -> Result<()> {
-        images::ensure_all(&self.engine, images::Priority::Normal)?;
+        images::ensure_shop(&self.engine)?;
         let start = Instant::now();
         let listed = process::output(self.compose_shop()?.args(["config", "--services"]))?;
         let services = listed
@@ -346,7 +349,7 @@ impl Stack {
             return Ok(());
         }
         println!(
-            "{:<14} {:<11} {:<8} address",
+            "{:<15} {:<11} {:<8} address",
             "service", "container", "ready"
         );
         for container in containers {
@@ -361,8 +364,12 @@ impl Stack {
                 "exited" => format!("exited {}", container.exit_code),
                 state => state.to_owned(),
             };
-            let address = server.map_or_else(String::new, |server| self.addresses(*server));
-            println!("{:<14} {state:<11} {ready:<8} {address}", container.service);
+            let address = match server {
+                Some(server) => self.addresses(*server),
+                None if container.service == STOREFRONT => self.shop_url(),
+                None => String::new(),
+            };
+            println!("{:<15} {state:<11} {ready:<8} {address}", container.service);
         }
         Ok(())
     }
