@@ -128,11 +128,15 @@ fn ended_well(container: &Container, logs: &str) -> Result<()> {
         .lines()
         .rfind(|line| line.starts_with("shop "))
         .with_context(|| format!("{service} did not say what it delivered:\n{}", end(logs)))?;
-    for of_all in report.split(", ") {
-        let words: Vec<_> = of_all.split_whitespace().rev().take(4).collect();
+    for signal in ["traces", "logs", "errors"] {
+        // Not metrics: of an export that took too long, the next one has the totals.
+        let (_, told) = report
+            .split_once(&format!("{signal}: "))
+            .with_context(|| format!("{service} does not tell of {signal}: {report}"))?;
+        let words: Vec<_> = told.splitn(4, [' ', ',']).take(3).collect();
         ensure!(
-            matches!(words[..], ["delivered", all, "of", some] if all == some),
-            "{service} lost something: {report}"
+            matches!(words[..], [some, "of", all] if some == all),
+            "{service} lost {signal}: {report}"
         );
     }
     Ok(())
@@ -181,10 +185,16 @@ mod tests {
     #[test]
     fn what_is_lost_or_killed_is_noticed() {
         let worker = container("shop-worker", 0);
-        let all = "shop worker: spans: 7 of 7 delivered, logs: 3 of 3 delivered";
+        let all = "shop worker: traces: 7 of 7 delivered, metrics: 1 of 2 delivered, 1 dropped \
+                   (unconfirmed), logs: 3 of 3 delivered, errors: 0 of 0 delivered";
         ended_well(&worker, all).expect("all was delivered");
-        let lost = "shop worker: spans: 6 of 7 delivered (1 dropped), logs: 3 of 3 delivered";
-        ended_well(&worker, lost).expect_err("one was lost");
+        let lost = all.replace(
+            "7 of 7 delivered",
+            "6 of 7 delivered, 1 dropped (unconfirmed)",
+        );
+        ended_well(&worker, &lost).expect_err("one was lost");
+        let without = all.replace("errors", "");
+        ended_well(&worker, &without).expect_err("it does not tell of errors");
         ended_well(&worker, "killed").expect_err("it said nothing");
         ended_well(&container("shop-load", 137), "").expect_err("it was killed");
     }

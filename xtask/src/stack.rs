@@ -398,7 +398,8 @@ impl Stack {
         Ok(command)
     }
 
-    fn compose_shop(&self) -> Result<Command> {
+    /// The same with the shop's profile, so with every service.
+    pub(crate) fn compose_shop(&self) -> Result<Command> {
         let mut command = self.compose()?;
         command.args(["--profile", SHOP]);
         Ok(command)
