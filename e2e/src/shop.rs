@@ -7,8 +7,8 @@ use xtask::{engine::Container, stack::Stack};
 
 use crate::{run::Run, stack::Servers};
 
-/// How much of a container's output is looked through for its last words. Podman counts what
-/// a process wrote in two pieces as two lines.
+/// How much of a container's output is looked through for its last words: requests that were
+/// under way are told beside them.
 const LINES: usize = 100;
 /// How much of it a failure shows.
 const SHOWN: usize = 5;

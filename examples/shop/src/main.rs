@@ -57,7 +57,7 @@ async fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("shop {name}: {error}");
+            process::say(&format!("shop {name}: {error}\n"));
             ExitCode::FAILURE
         }
     }
