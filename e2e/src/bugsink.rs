@@ -127,6 +127,27 @@ impl Bugsink {
     /// # Errors
     /// If Bugsink does not answer as expected.
     pub async fn reported(&self, run: &Run) -> Result<Answer<Vec<Reported>>> {
+        self.since(run, |event| event["release"] == run.release.as_str())
+            .await
+    }
+
+    /// The issues that have events of this run's environment, with those events.
+    ///
+    /// # Errors
+    /// If Bugsink does not answer as expected.
+    pub async fn reported_from(&self, run: &Run) -> Result<Answer<Vec<Reported>>> {
+        self.since(run, |event| {
+            event["environment"] == run.environment.as_str()
+        })
+        .await
+    }
+
+    /// The issues that have had such events since the run began, with those events.
+    async fn since(
+        &self,
+        run: &Run,
+        such: impl Fn(&Value) -> bool,
+    ) -> Result<Answer<Vec<Reported>>> {
         let issues = self.issues().await?;
         let mut reported = Vec::new();
         for issue in &issues.value {
@@ -143,7 +164,7 @@ impl Bugsink {
                 }
                 let id = event["id"].as_str().context("an event without an id")?;
                 let event = self.api.get(&format!("/events/{id}/"), &[]).await?.value;
-                if event["data"]["release"] == run.release.as_str() {
+                if such(&event["data"]) {
                     events.push(event["data"].clone());
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     ask::{Answer, Api},
@@ -139,6 +139,13 @@ impl Trace {
         named.next().filter(|_| named.next().is_none())
     }
 
+    /// The names of the services that it passed through.
+    #[must_use]
+    pub fn services(&self) -> BTreeSet<&str> {
+        let processes = self.processes.values();
+        processes.map(|process| process.service.as_str()).collect()
+    }
+
     /// The resource of a span.
     #[must_use]
     pub fn process(&self, span: &Span) -> Option<&Process> {
@@ -170,6 +177,23 @@ impl Jaeger {
             ("service", run.service.as_str()),
             ("operation", operation),
             ("limit", LIMIT),
+            ("start", &start.as_micros().to_string()),
+            ("end", &end.as_micros().to_string()),
+        ];
+        self.search(&query).await
+    }
+
+    /// The traces of a run's environment that a service of it has this span in.
+    ///
+    /// # Errors
+    /// If Jaeger does not answer as expected.
+    pub async fn in_environment(&self, run: &Run, operation: &str) -> Result<Answer<Vec<Trace>>> {
+        let (start, end) = run.window();
+        let tags = json!({ "deployment.environment.name": run.environment });
+        let query = [
+            ("service", run.service.as_str()),
+            ("operation", operation),
+            ("tags", &tags.to_string()),
             ("start", &start.as_micros().to_string()),
             ("end", &end.as_micros().to_string()),
         ];

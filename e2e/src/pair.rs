@@ -5,9 +5,10 @@ use std::net::{SocketAddr, TcpListener};
 
 use anyhow::{Context, Result};
 use reqwest::{Client, StatusCode, header::HeaderMap};
+use tokio::task;
+use xtask::postgres::Postgres;
 
 use crate::{
-    postgres::Postgres,
     run::Run,
     service::{self, Exit, Options, Service},
     stack::Servers,
@@ -68,7 +69,7 @@ impl Pair {
     /// # Errors
     /// If one of them does not start.
     pub async fn start(servers: &Servers, variables: &[(&str, &str)]) -> Result<Self> {
-        let database = Postgres::start().await?;
+        let database = task::spawn_blocking(Postgres::start).await??;
         let run = Run::new("storefront");
         let of_run = |word| run.service.replace("e2e-storefront", word);
         let [storefront_address, payments_address] = free()?;

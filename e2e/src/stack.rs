@@ -20,7 +20,7 @@ pub struct Servers {
     pub alerts: Alerts,
     pub otlp_grpc: String,
     pub otlp_http: String,
-    stack: Stack,
+    pub(crate) stack: Stack,
 }
 
 /// Starts the stack, or takes the one that is up.

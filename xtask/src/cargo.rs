@@ -1,5 +1,6 @@
 //! The cargo that runs this program, and what it knows of the SDK's features.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::process::Command;
 
@@ -10,7 +11,21 @@ use crate::{process, workspace};
 
 /// The cargo that runs this program, in the workspace's root.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    settled(Command::new(own()))
+}
+
+/// The same behind `nice`, for builds beside others.
+pub(crate) fn nice_cargo() -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "15"]).arg(own());
+    settled(command)
+}
+
+fn own() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn settled(mut command: Command) -> Command {
     // `cargo run` tells this program about its own package. Build scripts that watch these
     // variables (ring's does) would run again each time that plain cargo takes turns with us.
     for (name, _) in std::env::vars_os() {

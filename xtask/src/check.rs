@@ -118,7 +118,7 @@ pub fn run(options: &Options) -> Result<bool> {
         let wanted = options.engine;
         thread::spawn(move || -> Result<Engine> {
             let engine = Engine::find(wanted).and_then(|engine| {
-                images::ensure(&engine, images::Priority::Background)?;
+                images::ensure_all(&engine, images::Priority::Background)?;
                 Ok(engine)
             });
             if let Err(error) = &engine {

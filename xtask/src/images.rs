@@ -2,7 +2,7 @@
 //! the same names and versions, built from the servers' public sources.
 //!
 //! A stand-in carries the hash of its recipe as a label, and that label is the cache: an
-//! image is built again only when its recipe changed.
+//! image is built again only when its recipe changed. The shop's recipe is its program too.
 
 use std::fs::{self, File};
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ mod bugsink;
 mod context;
 mod recipe;
 mod servers;
+mod shop;
 
 /// Shell, `httpd`, `chown`: the small tools of the compose file.
 pub const BUSYBOX: &str = "docker.io/library/busybox:1.35.0";
@@ -36,16 +37,45 @@ pub enum Priority {
     Background,
 }
 
-/// Has every image of the compose file in the engine's store, except Grafana's where no
-/// registry answers. Two runs at the same time wait for each other.
+/// Has every server's image in the engine's store, except Grafana's where no registry
+/// answers. Two runs at the same time wait for each other.
 ///
 /// # Errors
 /// When an image can be neither pulled nor built; the error carries the end of its log.
 pub fn ensure(engine: &Engine, priority: Priority) -> Result<()> {
+    // Who starts no shop need not compile it.
+    ensure_those(engine, priority, |image| !is_shop(image))
+}
+
+/// [`ensure`], and the shop's image as well, unless compose can build it: then it is compose's.
+///
+/// # Errors
+/// As [`ensure`], and when the shop does not compile.
+pub fn ensure_all(engine: &Engine, priority: Priority) -> Result<()> {
+    ensure_those(engine, priority, |_| true)
+}
+
+/// Has the shop's image alone, on the same condition.
+///
+/// # Errors
+/// As [`ensure_all`].
+pub(crate) fn ensure_shop(engine: &Engine) -> Result<()> {
+    ensure_those(engine, Priority::Normal, is_shop)
+}
+
+fn is_shop(image: &Image) -> bool {
+    matches!(image.source, Source::Shop)
+}
+
+fn ensure_those(
+    engine: &Engine,
+    priority: Priority,
+    wanted: impl Fn(&Image) -> bool,
+) -> Result<()> {
     let mut registry = Registry::Untried;
     let _lock = lock()?;
     let mut present = Vec::new();
-    for image in recipe::IMAGES {
+    for image in recipe::IMAGES.iter().filter(|image| wanted(image)) {
         let presence = ensure_one(engine, image, priority, &mut registry)
             .with_context(|| format!("no image {}", image.reference))?;
         if presence == Presence::Present {
@@ -79,7 +109,7 @@ enum Presence {
     Present,
     Pulled,
     Built,
-    /// It cannot be had here.
+    /// It cannot be had here, or is somebody else's to build.
     LeftOut,
 }
 
@@ -89,21 +119,43 @@ fn ensure_one(
     priority: Priority,
     registry: &mut Registry,
 ) -> Result<Presence> {
-    let recipe = image.hash()?;
-    match engine.image_label(image.reference, LABEL).as_deref() {
-        // No label: the official image.
-        Some("") => return Ok(Presence::Present),
-        Some(label) if label == recipe => return Ok(Presence::Present),
-        Some(_) => println!("{}: its recipe changed", image.name),
-        None => {
+    let label = engine.image_label(image.reference, LABEL);
+    match (label.as_deref(), &image.source) {
+        // No label: the official image, or what compose built from the Dockerfile.
+        (Some(""), _) => return Ok(Presence::Present),
+        (Some(_), _) => {}
+        (None, Source::Shop) => {
+            if registry.answers(engine) {
+                println!(
+                    "{}: left to compose, which builds its Dockerfile",
+                    image.name
+                );
+                return Ok(Presence::LeftOut);
+            }
+        }
+        (None, source) => {
             if pull(engine, image, registry) {
                 return Ok(Presence::Pulled);
             }
-            if matches!(image.source, Source::None) {
+            if matches!(source, Source::None) {
                 println!("{}: left out, for it has no stand-in", image.name);
                 return Ok(Presence::LeftOut);
             }
         }
+    }
+    let program = match image.source {
+        Source::Shop => Some(shop::program(priority)?),
+        _ => None,
+    };
+    let recipe = match &program {
+        Some(program) => format!("{}-{}", image.hash()?, shop::hash(program)?),
+        None => image.hash()?,
+    };
+    if label.as_deref() == Some(&recipe) {
+        return Ok(Presence::Present);
+    }
+    if label.is_some() {
+        println!("{}: its recipe changed", image.name);
     }
     let replaced = engine.image_id(image.reference);
     let start = Instant::now();
@@ -118,6 +170,10 @@ fn ensure_one(
         Source::Go(program) => servers::build(&work, program)?,
         Source::Busybox => context::add_busybox(&work.root())?,
         Source::Bugsink => bugsink::build(&work)?,
+        Source::Shop => {
+            let program = program.as_deref().context("the shop was not compiled")?;
+            shop::build(&work, program)?;
+        }
         Source::None => return Ok(Presence::LeftOut),
     }
     work.commit(&format!("{LABEL}={recipe}"))?;
@@ -138,21 +194,27 @@ fn ensure_one(
     Ok(Presence::Built)
 }
 
+impl Registry {
+    fn answers(&mut self, engine: &Engine) -> bool {
+        if *self == Self::Untried {
+            let probe = process::succeeds(
+                engine.command().args(["pull", "--quiet", BUSYBOX]),
+                Duration::from_secs(30),
+            );
+            *self = if probe {
+                Self::Answers
+            } else {
+                println!("no image registry answers, so what is missing is built here");
+                Self::Silent
+            };
+        }
+        *self == Self::Answers
+    }
+}
+
 /// Whether the official image is there now.
 fn pull(engine: &Engine, image: &Image, registry: &mut Registry) -> bool {
-    if *registry == Registry::Untried {
-        let probe = process::succeeds(
-            engine.command().args(["pull", "--quiet", BUSYBOX]),
-            Duration::from_secs(30),
-        );
-        *registry = if probe {
-            Registry::Answers
-        } else {
-            println!("no image registry answers, so what is missing is built here");
-            Registry::Silent
-        };
-    }
-    *registry == Registry::Answers && {
+    registry.answers(engine) && {
         println!("{}: pulling {}", image.name, image.reference);
         process::succeeds(
             engine.command().args(["pull", "--quiet", image.reference]),

@@ -6,6 +6,7 @@ pub mod engine;
 pub mod features;
 pub mod fuzz;
 pub mod images;
+pub mod postgres;
 pub mod stack;
 pub mod viewer;
 

@@ -62,7 +62,11 @@ enum Command {
 #[derive(Subcommand)]
 enum StackCommand {
     /// Start every server and wait until all are ready.
-    Up,
+    Up {
+        /// Start the shop and its customers too.
+        #[arg(long)]
+        shop: bool,
+    },
     /// Stop and remove the containers.
     Down {
         /// Delete the stored traces, logs, metrics and issues too.
@@ -95,13 +99,17 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             regenerate_collector: true,
         } => images::collector::regenerate()?,
         Command::Images { .. } => {
-            images::ensure(&Engine::find(engine)?, images::Priority::Normal)?;
+            let engine = Engine::find(engine)?;
+            images::ensure_all(&engine, images::Priority::Normal)?;
         }
         Command::Stack { project, command } => {
             let stack = Stack::new(&project, engine)?;
             match command {
-                StackCommand::Up => {
+                StackCommand::Up { shop } => {
                     stack.up()?;
+                    if shop {
+                        stack.up_shop(&[])?;
+                    }
                     stack.print_status()?;
                 }
                 StackCommand::Down { volumes: true } => stack.down(Volumes::Delete)?,

@@ -18,6 +18,12 @@ mod ready;
 /// The service that gives each volume its owner and ends.
 const VOLUMES_INIT: &str = "volumes-init";
 
+/// The profile of the shop, whose services begin with its name.
+const SHOP: &str = "shop";
+
+/// The one service of the shop that people visit.
+const STOREFRONT: &str = "shop-storefront";
+
 /// What becomes of the named volumes when the stack goes down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Volumes {
@@ -118,11 +124,81 @@ impl Stack {
     }
 
     fn start(&self, arguments: &[&str]) -> Result<()> {
+        self.start_by(self.compose()?, arguments)
+    }
+
+    fn start_by(&self, mut compose: Command, arguments: &[&str]) -> Result<()> {
         process::logged(
-            self.compose()?.args(["up", "--detach"]).args(arguments),
+            compose.args(["up", "--detach"]).args(arguments),
             &workspace::log(&format!("up-{}", self.project))?,
             |elapsed| println!("stack: starting, {} s", elapsed.as_secs()),
         )
+    }
+
+    /// Starts the shop's profile beside the servers, with `variables` of the compose file,
+    /// and waits until its storefront answers.
+    ///
+    /// # Errors
+    /// When its image cannot be made, one of its containers dies, or it does not answer in
+    /// time; the error carries what its containers said last.
+    pub fn up_shop(&self, variables: &[(&str, &str)]) -> Result<()> {
+        images::ensure_shop(&self.engine)?;
+        let start = Instant::now();
+        let listed = process::output(self.compose_shop()?.args(["config", "--services"]))?;
+        let services = listed
+            .split_whitespace()
+            .filter(|service| service.starts_with(SHOP));
+        let mut arguments = vec!["--no-deps"];
+        arguments.extend(services);
+        let mut compose = self.compose_shop()?;
+        compose.envs(variables.iter().copied());
+        self.start_by(compose, &arguments)?;
+        self.wait_until_open()?;
+        println!("shop: open in {} s", start.elapsed().as_secs());
+        Ok(())
+    }
+
+    /// Asks each service of the shop to end, and waits for it in its own time.
+    ///
+    /// # Errors
+    /// When the engine fails to.
+    pub fn stop_shop(&self) -> Result<()> {
+        self.to_shop("stop")
+    }
+
+    /// Ends the shop, and removes its containers. What it kept stays until the whole stack
+    /// goes, as the container of the step that owns its volume holds that.
+    ///
+    /// # Errors
+    /// When the engine fails to.
+    pub fn down_shop(&self) -> Result<()> {
+        self.to_shop("stop")?;
+        self.to_shop("rm")
+    }
+
+    fn to_shop(&self, verb: &str) -> Result<()> {
+        let names = self.shop()?.into_iter().map(|container| container.name);
+        let names: Vec<String> = names.collect();
+        if !names.is_empty() {
+            process::output(self.engine.command().arg(verb).args(names))?;
+        }
+        Ok(())
+    }
+
+    /// The containers of the shop, stopped ones too.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub fn shop(&self) -> Result<Vec<Container>> {
+        let mut containers = self.containers()?;
+        containers.retain(|container| container.service.starts_with(SHOP));
+        Ok(containers)
+    }
+
+    /// Where its storefront is, without a trailing slash.
+    #[must_use]
+    pub fn shop_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.shop)
     }
 
     /// [`Stack::up`], but at no cost when every server answers already.
@@ -151,7 +227,8 @@ impl Stack {
     pub fn down(&self, volumes: Volumes) -> Result<()> {
         let nameless = self.engine.nameless_volumes(&self.project)?;
         let log = workspace::log(&format!("down-{}", self.project))?;
-        let mut command = self.compose()?;
+        // With the profile, or a shop that runs would keep the network.
+        let mut command = self.compose_shop()?;
         command.arg("down");
         if volumes == Volumes::Delete {
             command.arg("--volumes");
@@ -272,7 +349,7 @@ impl Stack {
             return Ok(());
         }
         println!(
-            "{:<14} {:<11} {:<8} address",
+            "{:<15} {:<11} {:<8} address",
             "service", "container", "ready"
         );
         for container in containers {
@@ -287,8 +364,12 @@ impl Stack {
                 "exited" => format!("exited {}", container.exit_code),
                 state => state.to_owned(),
             };
-            let address = server.map_or_else(String::new, |server| self.addresses(*server));
-            println!("{:<14} {state:<11} {ready:<8} {address}", container.service);
+            let address = match server {
+                Some(server) => self.addresses(*server),
+                None if container.service == STOREFRONT => self.shop_url(),
+                None => String::new(),
+            };
+            println!("{:<15} {state:<11} {ready:<8} {address}", container.service);
         }
         Ok(())
     }
@@ -314,6 +395,13 @@ impl Stack {
             command.args(["--env-file", "/dev/null"]);
         }
         command.envs(self.ports.variables());
+        Ok(command)
+    }
+
+    /// The same with the shop's profile, so with every service.
+    pub(crate) fn compose_shop(&self) -> Result<Command> {
+        let mut command = self.compose()?;
+        command.args(["--profile", SHOP]);
         Ok(command)
     }
 

@@ -3,7 +3,8 @@
 //!
 //! `SHOP_FAULTS=slow_queries,gateway_outage=0.2` has them from the start. While a service runs,
 //! `curl -X PUT -d 0.2 http://127.0.0.1:…/faults/gateway_outage` switches one on, `-d off`
-//! switches it off, and `GET /faults` shows all of them. Each service has switches of its own,
+//! switches it off, and `GET /faults` shows all of them; `shop fault gateway_outage=0.2` beside
+//! the service, such as in its container, does the same. Each service has switches of its own,
 //! and those that it has no use for do nothing there.
 //!
 //! A rate is the share of the occasions on which a fault strikes, evenly and not at random: a
@@ -131,6 +132,12 @@ impl FromStr for Plan {
     }
 }
 
+impl Plan {
+    pub(crate) fn entries(&self) -> impl ExactSizeIterator<Item = (Fault, f64)> {
+        self.0.iter().copied()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Switch {
     rate: f64,
@@ -159,7 +166,7 @@ impl Faults {
             switches: Arc::new(Mutex::new(switches)),
             leaked: Arc::default(),
         };
-        for &(fault, rate) in &plan.0 {
+        for (fault, rate) in plan.entries() {
             faults.set(fault, rate);
         }
         faults

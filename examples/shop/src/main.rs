@@ -16,6 +16,7 @@ mod queue;
 mod schema;
 mod settings;
 mod storefront;
+mod switching;
 mod time;
 mod worker;
 
@@ -40,6 +41,8 @@ enum Part {
     Worker(worker::Arguments),
     /// The users: makes requests until it is told to end
     Load(load::Arguments),
+    /// Switches what goes wrong in the service beside it
+    Fault(switching::Arguments),
 }
 
 #[tokio::main]
@@ -49,11 +52,12 @@ async fn main() -> ExitCode {
         Part::Payments(arguments) => ("payments", payments::run(arguments).await),
         Part::Worker(arguments) => ("worker", worker::run(arguments).await),
         Part::Load(arguments) => ("load", load::run(arguments).await),
+        Part::Fault(arguments) => ("fault", switching::run(arguments).await),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("shop {name}: {error}");
+            process::say(&format!("shop {name}: {error}\n"));
             ExitCode::FAILURE
         }
     }

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ pub(crate) async fn serve(
         routes.into_make_service_with_connect_info::<SocketAddr>(),
     )
     .with_graceful_shutdown(throughline::shutdown_signal());
-    eprintln!("shop {service}: listening on http://{address}");
+    say(&format!("shop {service}: listening on http://{address}\n"));
     let (served, ()) = tokio::join!(server, background);
     served?;
     Ok(())
@@ -64,7 +65,14 @@ pub(crate) async fn end(service: &str, database: &Database, telemetry: Telemetry
     // First, so that no connection's thread still holds a span of its last query.
     database.close().await;
     let report = telemetry.shutdown_async().await;
-    eprintln!("shop {service}: {report}");
+    say(&format!("shop {service}: {report}\n"));
+}
+
+/// In one piece: `eprintln!` writes each part of its text by itself, and those are lines of
+/// their own to who collects a container's output.
+pub(crate) fn say(line: &str) {
+    // Where nobody listens any more there is nobody to be told so.
+    std::io::stderr().write_all(line.as_bytes()).ok();
 }
 
 #[derive(Debug, thiserror::Error)]

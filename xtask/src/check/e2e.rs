@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 
-use super::rust::{postgresql, test_program};
+use super::rust::test_program;
 use super::tally::Tally;
 use crate::cargo::cargo;
 use crate::engine::Engine;
 use crate::stack::{Stack, Volumes};
-use crate::{process, workspace};
+use crate::{postgres, process, workspace};
 
 pub(super) fn check(engine: &Engine) -> Result<Tally> {
     let stack = Stack::for_tests_with(Some(engine.kind()))?;
@@ -29,7 +29,7 @@ pub(super) fn check(engine: &Engine) -> Result<Tally> {
 }
 
 fn run(stack: &Stack) -> Result<Tally> {
-    postgresql()?;
+    postgres::ensure()?;
     let start = Instant::now();
     stack.create_volumes_owned_by_root()?;
     stack.up()?;

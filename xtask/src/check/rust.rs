@@ -1,14 +1,13 @@
 //! The steps that are cargo's. They run one at a time: two would wait for each other's lock.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result};
 
 use super::tally::Tally;
 use crate::cargo::cargo;
-use crate::{debian, process};
+use crate::{debian, postgres, process};
 
 pub(super) fn fmt() -> Result<Tally> {
     run(cargo().args(["fmt", "--all", "--check"]))
@@ -62,34 +61,11 @@ pub(super) fn test() -> Result<Tally> {
 
 /// The servers that the tests of databases start for themselves.
 pub(super) fn databases() -> Result<()> {
-    install_missing(&[POSTGRESQL, MARIADB])
-}
-
-/// The one that the end-to-end tests start for the services that keep something in it.
-pub(super) fn postgresql() -> Result<()> {
-    install_missing(&[POSTGRESQL])
-}
-
-/// A server of databases, by its package, and one of its programs.
-type Server = (&'static str, &'static str);
-
-const POSTGRESQL: Server = ("postgresql", "initdb");
-const MARIADB: Server = ("mariadb-server", "mariadbd");
-
-fn install_missing(servers: &[Server]) -> Result<()> {
-    let is_there = |server: Server| {
-        // Debian keeps PostgreSQL's programs out of `PATH`, in a folder a version.
-        debian::has_program(server.1)
-            || (server == POSTGRESQL && Path::new("/usr/lib/postgresql").is_dir())
-    };
-    let missing: Vec<&str> = servers
-        .iter()
-        .filter_map(|server| (!is_there(*server)).then_some(server.0))
-        .collect();
-    if missing.is_empty() {
+    postgres::ensure()?;
+    if debian::has_program("mariadbd") {
         return Ok(());
     }
-    debian::install(&missing, "the servers for the tests of databases")
+    debian::install(&["mariadb-server"], "a server for the tests of databases")
 }
 
 /// A check that is one command: its exit says all.

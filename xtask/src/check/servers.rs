@@ -16,7 +16,7 @@ pub(super) fn check(engine: &Engine) -> Result<Tally> {
     tally.add(
         "docker-compose.yml",
         compose
-            .compose()
+            .compose_shop()
             .and_then(|mut compose| process::output(compose.arg("config")))
             .map(|_| ()),
     );

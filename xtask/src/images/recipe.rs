@@ -18,6 +18,8 @@ pub(crate) const GRAFANA: &str = "docker.io/grafana/grafana:13.3.0";
 /// Also what `throughline dev` is measured beside.
 pub const JAEGER: &str = "docker.io/jaegertracing/jaeger:2.13.0";
 const BUGSINK: &str = "docker.io/bugsink/bugsink:2.6.1";
+/// In no registry: built here, one way or the other.
+const SHOP: &str = "localhost/throughline/shop:latest";
 
 /// Raised when code that lays out the images changes what is in them.
 const LAYOUT: &str = "1";
@@ -36,6 +38,8 @@ pub(super) enum Source {
     Go(Go),
     Busybox,
     Bugsink,
+    /// This workspace's own program.
+    Shop,
     /// Only the official image.
     None,
 }
@@ -172,6 +176,11 @@ pub(super) const IMAGES: &[Image] = &[
         name: "grafana",
         reference: GRAFANA,
         source: Source::None,
+    },
+    Image {
+        name: "shop",
+        reference: SHOP,
+        source: Source::Shop,
     },
 ];
 

@@ -92,6 +92,8 @@ pub struct Ports {
     pub bugsink: u16,
     /// `ALERTS_PORT`, 9095: the webhook that alerts reach.
     pub alerts: u16,
+    /// `SHOP_PORT`, 8080: the storefront of the profile `shop`.
+    pub shop: u16,
 }
 
 impl Default for Ports {
@@ -108,6 +110,7 @@ impl Default for Ports {
             grafana: 3000,
             bugsink: 8000,
             alerts: 9095,
+            shop: 8080,
         }
     }
 }
@@ -161,7 +164,7 @@ impl Ports {
             .collect()
     }
 
-    fn entries(&mut self) -> [(&'static str, &mut u16); 11] {
+    fn entries(&mut self) -> [(&'static str, &mut u16); 12] {
         [
             ("OTLP_GRPC_PORT", &mut self.otlp_grpc),
             ("OTLP_HTTP_PORT", &mut self.otlp_http),
@@ -174,6 +177,7 @@ impl Ports {
             ("GRAFANA_PORT", &mut self.grafana),
             ("BUGSINK_PORT", &mut self.bugsink),
             ("ALERTS_PORT", &mut self.alerts),
+            ("SHOP_PORT", &mut self.shop),
         ]
     }
 }
@@ -192,7 +196,7 @@ mod tests {
         assert!(ports.iter().all(|port| *port < 32_768), "{ports:?}");
         ports.sort_unstable();
         ports.dedup();
-        assert_eq!(ports.len(), 11);
+        assert_eq!(ports.len(), 12);
     }
 
     #[test]

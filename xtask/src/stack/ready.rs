@@ -11,6 +11,8 @@ use crate::engine::Container;
 
 /// A cold start on two slow cores, migrations of Bugsink's database included.
 const READY_DEADLINE: Duration = Duration::from_secs(240);
+/// The shop makes its tables and its users' passwords, on the same two cores.
+const OPEN_DEADLINE: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(250);
 /// How often the containers are looked at while their servers are waited for.
 const LOOK: Duration = Duration::from_secs(3);
@@ -119,16 +121,40 @@ impl Stack {
             thread::sleep(POLL);
         }
     }
+
+    /// Waits until the shop's storefront answers, which it does when its database is set up.
+    pub(super) fn wait_until_open(&self) -> Result<()> {
+        let start = Instant::now();
+        let url = format!("{}/readyz", self.shop_url());
+        while let Some(reason) = no_success(&url) {
+            let shop = self.shop()?;
+            let restarted = shop.iter().any(|container| container.restarts > 0);
+            if restarted || start.elapsed() > OPEN_DEADLINE {
+                let logs = shop.iter().map(|container| {
+                    let logs = self.logs(&container.service, 15);
+                    let logs = logs.unwrap_or_else(|error| format!("{error:#}"));
+                    format!("== {} ({})\n{logs}", container.service, container.state)
+                });
+                let logs: Vec<String> = logs.collect();
+                bail!("the shop is not open: {reason}\n{}", logs.join("\n"));
+            }
+            thread::sleep(POLL);
+        }
+        Ok(())
+    }
 }
 
 /// Why a server is not ready, or `None` when it is.
 pub(super) fn not_ready(server: Server, base: &str) -> Option<String> {
+    no_success(&format!("{base}{}", server.ready_path()))
+}
+
+fn no_success(url: &str) -> Option<String> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(2)))
         .build()
         .into();
-    let url = format!("{base}{}", server.ready_path());
-    match agent.get(&url).call() {
+    match agent.get(url).call() {
         Ok(_) => None,
         Err(error) => Some(format!("{url} gave: {error}")),
     }

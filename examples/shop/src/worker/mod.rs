@@ -90,8 +90,13 @@ async fn work(database: &Database, faults: &Faults, job: &Job) {
         Kind::Receipt => "order",
         Kind::Digest | Kind::Welcome => "user",
     };
-    let done = jobs::builder(job.kind.name())
-        .enqueued_by(&job.carrier)
+    let mut builder = jobs::builder(job.kind.name()).enqueued_by(&job.carrier);
+    if job.kind == Kind::Receipt {
+        // There is one for each checkout, and at once: it is the end of that story. Digests
+        // and welcomes stand for what a queue holds long, and lead back by a link.
+        builder = builder.as_child();
+    }
+    let done = builder
         .argument(key, &job.subject)
         .attempt(attempt)
         .run(async {

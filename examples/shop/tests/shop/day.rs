@@ -1,6 +1,5 @@
-//! One day in the shop, which all of these tests look at: the same actions each time.
-//!
-//! With `SHOP_TEST_DATABASE_URL` it is spent over an empty PostgreSQL database.
+//! One day in the shop, which all of these tests look at: the same actions each time, over the
+//! files of SQLite and over a real PostgreSQL.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,6 +9,7 @@ use throughline_receiver::proto::common::v1::any_value;
 use throughline_receiver::proto::logs::v1::LogRecord;
 use throughline_receiver::proto::trace::v1::Span;
 use throughline_receiver::{Attributes, Contents, Received};
+use xtask::postgres::Postgres;
 
 use crate::intake::Intake;
 use crate::open::{Faults, Shop, folder};
@@ -25,13 +25,36 @@ pub(crate) struct Day {
     pub(crate) ended: [Ended; 3],
 }
 
-pub(crate) static DAY: LazyLock<Day> = LazyLock::new(spend);
+pub(crate) static OVER_FILES: LazyLock<Day> = LazyLock::new(|| spend("day", None));
+pub(crate) static OVER_A_SERVER: LazyLock<Day> = LazyLock::new(|| {
+    let server = Postgres::start().unwrap();
+    spend("day-over-a-server", Some(server.url()))
+});
+
+/// Makes each of these functions of a day a test of both.
+macro_rules! both_days {
+    ($($test:ident,)+) => {
+        mod over_files {
+            $(#[test]
+            fn $test() {
+                super::$test(&crate::day::OVER_FILES);
+            })+
+        }
+
+        mod over_a_server {
+            $(#[test]
+            fn $test() {
+                super::$test(&crate::day::OVER_A_SERVER);
+            })+
+        }
+    };
+}
+pub(crate) use both_days;
 
 const JOBS_DONE_WITHIN: Duration = Duration::from_secs(60);
 
-fn spend() -> Day {
-    let database = std::env::var("SHOP_TEST_DATABASE_URL").ok();
-    let shop = Shop::open(&folder("day"), database, &Faults::default());
+fn spend(name: &str, database: Option<String>) -> Day {
+    let shop = Shop::open(&folder(name), database, &Faults::default());
     let summary = shop.visited(&[
         "--seed=7",
         "--actions=600",
@@ -86,7 +109,7 @@ impl Day {
     }
 }
 
-fn number(point: throughline_receiver::Point<'_>) -> f64 {
+pub(crate) fn number(point: throughline_receiver::Point<'_>) -> f64 {
     use throughline_receiver::proto::metrics::v1::number_data_point::Value;
     match point {
         throughline_receiver::Point::Number(point) => match point.value {

@@ -1,6 +1,7 @@
 //! The three services, running, and what they send to.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 use throughline_receiver::Receiver;
@@ -22,7 +23,12 @@ pub(crate) struct Shop {
     storefront: Service,
     payments: Service,
     pub(crate) worker: Service,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// One shop with its customers is as much as a machine of two cores does within the times that
+/// its services give each other.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// A folder of this run alone.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -35,6 +41,7 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 impl Shop {
     /// Opens it over the files of a folder, or over the server of `database`.
     pub(crate) fn open(data: &Path, database: Option<String>, faults: &Faults) -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let receiver = Receiver::start().unwrap();
         let intake = Intake::start();
         let start = |part: &str, faults: &str, arguments: &[&str]| {
@@ -58,6 +65,7 @@ impl Shop {
             storefront,
             payments,
             worker,
+            _turn: turn,
         }
     }
 

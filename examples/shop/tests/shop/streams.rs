@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use throughline_receiver::Attributes;
 
-use crate::day::{DAY, text};
+use crate::day::{Day, both_days, text};
 
-#[test]
-fn every_stream_has_records() {
-    let records = DAY.contents.logs.iter();
+fn every_stream_has_records(day: &Day) {
+    let records = day.contents.logs.iter();
     let streams: BTreeSet<_> = records
         .map(|record| record.attribute_str("log.category").unwrap_or_default())
         .collect();
@@ -26,8 +25,7 @@ fn every_stream_has_records() {
     }
 }
 
-#[test]
-fn what_was_done_was_told_as_often() {
+fn what_was_done_was_told_as_often(day: &Day) {
     for (event, told) in [
         ("auth.login.succeeded", "logins/succeeded"),
         ("auth.login.failed", "logins/failed"),
@@ -39,44 +37,41 @@ fn what_was_done_was_told_as_often() {
         ("subscription.created", "subscriptions"),
         ("http.server.request", "requests"),
     ] {
-        let of_storefront = DAY.events(event);
+        let of_storefront = day.events(event);
         let of_storefront = of_storefront
             .iter()
             .filter(|record| record.service_name() == Some("storefront"));
-        let told = DAY.told(told);
+        let told = day.told(told);
         assert!(told > 0, "{event}");
         assert_eq!(of_storefront.count() as u64, told, "{event}");
     }
 }
 
-#[test]
-fn the_checkouts_add_up_to_what_was_paid() {
-    let completed = DAY.events("checkout.completed");
+fn the_checkouts_add_up_to_what_was_paid(day: &Day) {
+    let completed = day.events("checkout.completed");
     let cents = completed.iter().map(|record| {
         let amount = text(record.attribute("payment.amount"));
         amount.replace('.', "").parse::<u64>().unwrap()
     });
-    assert_eq!(cents.sum::<u64>(), DAY.told("checkouts/amount"));
-    let measured = DAY.counted("shop.checkouts", "checkout.outcome", "completed");
-    assert_eq!(measured as u64, DAY.told("checkouts/completed"));
+    assert_eq!(cents.sum::<u64>(), day.told("checkouts/amount"));
+    let measured = day.counted("shop.checkouts", "checkout.outcome", "completed");
+    assert_eq!(measured as u64, day.told("checkouts/completed"));
 }
 
-#[test]
-fn each_attack_is_counted_by_its_kind() {
+fn each_attack_is_counted_by_its_kind(day: &Day) {
     for kind in ["sql_injection", "xss", "path_traversal", "scanner", "bot"] {
         let event = format!("attack.{kind}");
-        let counted = DAY.counted("throughline.attack.signals", "event.name", &event);
+        let counted = day.counted("throughline.attack.signals", "event.name", &event);
         assert_eq!(
             counted as u64,
-            DAY.told(&format!("attacks/{kind}")),
+            day.told(&format!("attacks/{kind}")),
             "{kind}"
         );
     }
 }
 
-#[test]
-fn what_is_not_somebodys_own_is_denied_by_name() {
-    let denied = DAY.events("auth.permission.denied");
+fn what_is_not_somebodys_own_is_denied_by_name(day: &Day) {
+    let denied = day.events("auth.permission.denied");
     let actions: BTreeSet<_> = denied
         .iter()
         .map(|record| record.attribute_str("audit.action").unwrap_or_default())
@@ -89,9 +84,8 @@ fn what_is_not_somebodys_own_is_denied_by_name() {
     }
 }
 
-#[test]
-fn a_failed_login_says_from_where_and_for_whom() {
-    for record in DAY.events("auth.login.failed") {
+fn a_failed_login_says_from_where_and_for_whom(day: &Day) {
+    for record in day.events("auth.login.failed") {
         let address = record.attribute_str("client.address").unwrap();
         assert!(address.starts_with("198.51.100.") || address.starts_with("203.0.113."));
         assert!(record.attribute_str("user.name").is_some());
@@ -99,12 +93,21 @@ fn a_failed_login_says_from_where_and_for_whom() {
     }
 }
 
-#[test]
-fn a_page_with_a_query_for_each_row_is_a_storm() {
-    let storms = DAY.events("query.storm");
+fn a_page_with_a_query_for_each_row_is_a_storm(day: &Day) {
+    let storms = day.events("query.storm");
     // Others may have waited too long for a few, on a machine that is busy.
     let many = storms
         .iter()
         .filter(|storm| storm.attribute_i64("db.query.count") > Some(50));
     assert!(many.count() > 0);
+}
+
+both_days! {
+    every_stream_has_records,
+    what_was_done_was_told_as_often,
+    the_checkouts_add_up_to_what_was_paid,
+    each_attack_is_counted_by_its_kind,
+    what_is_not_somebodys_own_is_denied_by_name,
+    a_failed_login_says_from_where_and_for_whom,
+    a_page_with_a_query_for_each_row_is_a_storm,
 }
