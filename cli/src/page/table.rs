@@ -9,7 +9,8 @@ use super::{
     format::{rate, seconds, share, time},
     markup::Markup,
     query::{Query, href},
-    trace::{level, text},
+    record::level,
+    trace::text,
     value,
 };
 

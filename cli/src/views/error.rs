@@ -28,6 +28,7 @@ use crate::{
         href,
         markup::Markup,
         not_found,
+        record::happened,
         table::{LogLine, LogTable},
         trace::{Folding, TraceError, TraceRecord, TraceSpan, Tree, Waterfall, hex},
         value,
@@ -615,10 +616,6 @@ fn waterfall(row: &OccurrenceRow, trace: &Trace, errors: &[TraceIssue]) -> Optio
 
 /// The records of a trace next to the error, by their time.
 fn around(row: &OccurrenceRow, records: &[Stored<LogRecord>]) -> Vec<LogLine> {
-    let happened = |record: &LogRecord| match record.time_unix_nano {
-        0 => record.observed_time_unix_nano,
-        time => time,
-    };
     let place = records.partition_point(|record| happened(record) <= row.time);
     let from = place.saturating_sub(BEFORE);
     let to = (place + AFTER).min(records.len());

@@ -24,8 +24,8 @@ use crate::{
         PageRequest, Query, Shell, Since, View,
         format::{count, rfc3339, time},
         markup::Markup,
+        record::level,
         table::{LogTable, Pager},
-        trace::level,
     },
     store::{Page, Reader, RecordFilter, StoreError, Volume, parse_query},
 };

@@ -1,9 +1,6 @@
 //! All that is known of one span.
 
-use super::{
-    TraceSpan, Tree, hex, text,
-    waterfall::{explain, kind_name},
-};
+use super::{TraceSpan, Tree, hex, text};
 use crate::page::{
     chart::colour,
     format::{count, duration, time},
@@ -53,7 +50,7 @@ pub(crate) fn detail(spans: &[TraceSpan], tree: &Tree, node: usize, trace_id: &s
         markup.element("p", &[("class", &"alert error")], &message);
     }
     for oddity in &node.oddities {
-        markup.element("p", &[("class", &"alert warn")], &explain(oddity).1);
+        markup.element("p", &[("class", &"alert warn")], &oddity.explain().1);
     }
 
     markup.open("dl", &[("class", &"facts")]);
@@ -73,7 +70,7 @@ pub(crate) fn detail(spans: &[TraceSpan], tree: &Tree, node: usize, trace_id: &s
             &format_args!(" +{after}"),
         );
     });
-    if let Some(kind) = kind_name(span.kind()) {
+    if let Some(kind) = of.kind() {
         fact(&mut markup, "kind", |markup| {
             markup.text(&kind);
         });

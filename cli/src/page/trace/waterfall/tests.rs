@@ -7,10 +7,13 @@ use throughline_receiver::proto::{
 };
 
 use super::{
-    super::{detail, fixture::span},
+    folding::{MOST_ROWS, ROWS},
     *,
 };
-use crate::page::Query;
+use crate::page::{
+    Query,
+    trace::{detail, fixture::span},
+};
 
 const HOSTILE: &str = "</a><script>alert(1)</script>\"'";
 
