@@ -10,18 +10,19 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
 use super::{
     App,
-    context::{Context, services},
+    context::Context,
     failure::failure,
     lines::{line, trace_id},
     links::Links,
     performance,
+    ranged::Ranged,
     stream::{Item, says},
     table::Table,
     volume::{by_level, totals},
 };
 use crate::{
     page::{
-        PageRequest, Query, Shell, Since, View,
+        PageRequest, Query, Since, View,
         format::{count, rfc3339, time},
         markup::Markup,
         record::level,
@@ -98,31 +99,9 @@ struct Logs {
 }
 
 pub(super) async fn logs(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (asked, view) = (request.clone(), context.clone());
-    let answer = app
-        .readers
-        .ask(move |reader| answer(reader, &asked, &view))
-        .await;
-    let (services, logs) = match answer {
-        Ok(answer) => answer,
-        Err(error) => return failure(&request, View::Logs, &error),
-    };
-    let shell = Shell::new(&request, View::Logs, "Logs")
-        .services(services)
-        .range();
-    // Further back there is nothing new.
-    let shell = if request
-        .query
-        .get("before")
-        .or(request.query.get("after"))
-        .is_none()
-    {
-        shell.live("records", context.counters)
-    } else {
-        shell
-    };
-    shell.respond(&logs)
+    Ranged::new(View::Logs, "Logs", "records")
+        .respond(&app, &request, answer)
+        .await
 }
 
 /// The selection of an address.
@@ -147,19 +126,19 @@ fn severity(name: &str) -> Option<i32> {
         .map(|(_, number)| *number)
 }
 
-fn answer(
-    reader: &Reader,
-    request: &PageRequest,
-    context: &Context,
-) -> Result<(Vec<String>, Logs), StoreError> {
+fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<Logs, StoreError> {
     let query = &request.query;
     let filter = filter(query, context);
     let row = |name| query.get(name).and_then(|row| row.parse::<i64>().ok());
     let (found, newer) = find(reader, &filter, row("before"), row("after"))?;
 
     let intervals = context.intervals(reader.first_volume()?);
-    let seconds = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let volumes = reader.volumes_in(context.since, seconds, context.service.as_deref(), None)?;
+    let volumes = reader.volumes_in(
+        context.since,
+        intervals.seconds(),
+        context.service.as_deref(),
+        None,
+    )?;
     // What is counted is neither by words nor by traces.
     let chart = (filter.query.is_empty() && filter.trace.is_none()).then(|| {
         let shown: Vec<Volume> = volumes
@@ -235,7 +214,7 @@ fn answer(
         export: query.without("before").without("after").at("/logs.json"),
         wider,
     };
-    Ok((services(reader)?, logs))
+    Ok(logs)
 }
 
 /// The page of records, and whether there may be newer ones than these.

@@ -127,8 +127,7 @@ fn answer(
         .flatten()
         .min();
     let intervals = context.intervals(first);
-    let width = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let volumes = reader.volumes_in(context.since, width, service, None)?;
+    let volumes = reader.volumes_in(context.since, intervals.seconds(), service, None)?;
     let clock = Clock::of(context, intervals, first_request);
 
     let mut of_services = tally(&endpoints, intervals, |one| (&one.service, ""));

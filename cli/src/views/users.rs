@@ -8,9 +8,10 @@ use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
+    context::Context,
     failure::failure,
     links::{Links, term},
+    ranged::Ranged,
     table::{Cell, Table},
 };
 use crate::page::{
@@ -61,20 +62,11 @@ pub(super) async fn users(State(app): State<App>, request: PageRequest) -> Respo
     if let Some(address) = query.get("address") {
         return one(&app, &request, Subject::Address(address.to_owned())).await;
     }
-    let context = Context::of(&app, &request);
-    let view = context.clone();
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, Seen::read(reader, &view)?)))
-        .await;
-    match answer {
-        Ok((services, seen)) => Shell::new(&request, View::Users, "Users")
-            .services(services)
-            .range()
-            .live("records spans", context.counters)
-            .respond(&list(&request, &seen)),
-        Err(error) => failure(&request, View::Users, &error),
-    }
+    Ranged::new(View::Users, "Users", "records spans")
+        .respond(&app, &request, |reader, context, request| {
+            Ok(list(request, &Seen::read(reader, context)?))
+        })
+        .await
 }
 
 fn list(request: &PageRequest, seen: &Seen) -> Users {
