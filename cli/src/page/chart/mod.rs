@@ -5,6 +5,7 @@
 //! pixels, and text is never stretched; lines are in a nested drawing that is. Under each chart
 //! stands its data as a table, which is also what the script reads when a pointer moves over it.
 
+mod data;
 mod histogram;
 mod scale;
 mod scatter;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Exemplar,
+    data::{column, data, nothing},
     scale::{Scale, TimeTick, time_ticks},
     sparkline::{path, runs},
 };
@@ -262,61 +263,38 @@ impl TimeChart {
 
     fn table(&self, markup: &mut Markup, rows: &[u64]) {
         if rows.is_empty() {
-            markup.element(
-                "p",
-                &[("class", &"muted no-data")],
-                &"No values in this range.",
-            );
+            nothing(markup);
             return;
         }
-        markup
-            .open("details", &[("class", &"data")])
-            .element("summary", &[], &"Data");
-        markup.open(
-            "div",
-            &[
-                ("class", &"scroll"),
-                ("tabindex", &"0"),
-                ("role", &"region"),
-                ("aria-label", &format_args!("Data of {}", self.title)),
-            ],
-        );
-        markup
-            .open("table", &[])
-            .element("caption", &[("class", &"quiet")], &self.title);
-        markup.open("thead", &[]).open("tr", &[]);
-        markup.element("th", &[("scope", &"col")], &"Time");
-        for series in &self.series {
-            let class = format!("number {}", series.class);
-            markup.element("th", &[("scope", &"col"), ("class", &class)], &series.name);
-        }
-        markup.close("tr").close("thead").open("tbody", &[]);
         let columns: Vec<_> = self
             .series
             .iter()
             .map(|series| aligned(series, rows))
             .collect();
-        let skipped = rows.len().saturating_sub(MOST_ROWS);
-        for (index, time) in rows.iter().enumerate().skip(skipped) {
-            markup.open("tr", &[("data-x", &Px(self.x(*time) * 100.0))]);
-            markup
-                .open("th", &[("scope", &"row")])
-                .markup(&crate::page::format::time(*time));
-            markup.close("th");
-            for column in &columns {
-                markup.element(
-                    "td",
-                    &[("class", &"number")],
-                    &quantity(column[index], &self.unit),
-                );
+        let head = |markup: &mut Markup| {
+            column(markup, "", "Time");
+            for series in &self.series {
+                column(markup, &format!("number {}", series.class), &series.name);
             }
-            markup.close("tr");
-        }
-        markup
-            .close("tbody")
-            .close("table")
-            .close("div")
-            .close("details");
+        };
+        data(markup, &self.title, head, |markup| {
+            let skipped = rows.len().saturating_sub(MOST_ROWS);
+            for (index, time) in rows.iter().enumerate().skip(skipped) {
+                markup
+                    .open("tr", &[("data-x", &Px(self.x(*time) * 100.0))])
+                    .open("th", &[("scope", &"row")])
+                    .markup(&crate::page::format::time(*time))
+                    .close("th");
+                for column in &columns {
+                    markup.element(
+                        "td",
+                        &[("class", &"number")],
+                        &quantity(column[index], &self.unit),
+                    );
+                }
+                markup.close("tr");
+            }
+        });
     }
 }
 
