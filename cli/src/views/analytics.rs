@@ -77,7 +77,7 @@ pub(super) async fn analytics(State(app): State<App>, request: PageRequest) -> R
 /// Everything that one session did, in the order of time.
 async fn journey(app: &App, request: &PageRequest, session: String) -> Response {
     let context = Context::of(app, request);
-    let links = Links::of(request);
+    let links = Links::everything();
     let title = format!("Journey of session {session}");
     let answer = app
         .readers

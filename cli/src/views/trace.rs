@@ -271,7 +271,14 @@ fn respond(request: &PageRequest, counters: Counters, id: u128, found: Found) ->
         .and_then(|root| usual(root, &found.namesakes, id));
     let namesakes = found.root.as_ref().map(|root| {
         let service = root.service.to_string();
-        href(&["traces"], &[("service", &service), ("route", &root.name)])
+        href(
+            &["traces"],
+            &[
+                ("service", &service),
+                ("route", &root.name),
+                ("since", "all"),
+            ],
+        )
     });
     let page = Page {
         start: time(tree.start),
@@ -351,7 +358,7 @@ fn chips(spans: &[TraceSpan], own: &str) -> Vec<Chip> {
             // A trace of many users belongs to none.
             if values.len() < 3
                 && values.insert(text.clone())
-                && let Some(href) = value::link(key, found.value.as_ref())
+                && let Some(href) = value::link("traces", key, found.value.as_ref())
             {
                 chips.push(Chip {
                     name: name.to_owned(),

@@ -106,20 +106,23 @@ pub(crate) fn detail(spans: &[TraceSpan], tree: &Tree, node: usize, trace_id: &s
             .attributes
             .iter()
             .find(|attribute| attribute.key == key);
-        if let Some(address) = found.and_then(|found| link(key, found.value.as_ref())) {
+        if let Some(address) = found.and_then(|found| link("traces", key, found.value.as_ref())) {
             chip(&mut markup, &address, words);
         }
     }
     if let Some(route) = text(&span.attributes, "http.route") {
         chip(
             &mut markup,
-            &href(&["traces"], &[("service", &of.service), ("route", route)]),
+            &href(
+                &["traces"],
+                &[("service", &of.service), ("route", route), ("since", "all")],
+            ),
             "same route",
         );
     }
     chip(
         &mut markup,
-        &href(&["traces"], &[("service", &of.service)]),
+        &href(&["traces"], &[("service", &of.service), ("since", "all")]),
         "same service",
     );
     markup.close("p");

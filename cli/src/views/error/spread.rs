@@ -36,13 +36,16 @@ pub(super) fn spread(shares: Shares) -> Vec<(&'static str, Vec<Share>)> {
         (
             "User",
             rows(shares.users, |user| {
-                Some(href(&["users"], &[("user", user)]))
+                Some(href(&["users"], &[("user", user), ("since", "all")]))
             }),
         ),
         (
             "Route",
             rows(shares.routes, |route| {
-                Some(href(&["traces"], &[("route", route), ("status", "error")]))
+                Some(href(
+                    &["traces"],
+                    &[("route", route), ("status", "error"), ("since", "all")],
+                ))
             }),
         ),
     ]

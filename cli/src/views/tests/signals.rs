@@ -378,7 +378,7 @@ async fn a_trace_shows_its_spans_records_and_what_it_shares_with_others() {
     for part in [
         "<h1>POST /checkout</h1>",
         "charge",
-        "href=\"/users?user=ada\"",
+        "href=\"/users?user=ada&amp;since=all\"",
         &format!("/traces/{}?span={}", id(9), "08".repeat(8)),
         &format!("href=\"/logs?trace={}&#38;since=all\"", id(1)),
         &format!("href=\"{address}.json\""),

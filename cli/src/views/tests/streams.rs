@@ -152,7 +152,7 @@ async fn a_line_stands_among_those_of_its_service() {
     }
     assert!(!page.contains("line 9.") && !page.contains("line 111."));
     assert!(!page.contains("of another service"));
-    assert_eq!(link(&page, "ada"), "/users?user=ada");
+    assert_eq!(link(&page, "ada"), "/users?user=ada&since=all");
     assert_eq!(link(&page, "r-1"), "/logs?q=request.id%3Dr-1&since=all");
     assert_eq!(
         link(&page, &"07".repeat(16)),
@@ -384,7 +384,7 @@ async fn analytics_tell_pages_features_and_the_way_of_a_session() {
         journey.contains("<li>home</li><li>basket</li>"),
         "{journey}"
     );
-    assert_eq!(link(&journey, "ada"), "/users?user=ada");
+    assert_eq!(link(&journey, "ada"), "/users?user=ada&since=all");
 }
 
 #[tokio::test]
