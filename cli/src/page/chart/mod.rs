@@ -19,6 +19,9 @@ pub(crate) use scatter::{Dot, scatter};
 pub(crate) use sparkline::sparkline;
 pub(crate) use time::{Kind, Series, TimeChart};
 
+/// The unit of what is counted where the title names it: whole numbers, and no word beside them.
+pub(crate) const COUNT: &str = "{}";
+
 /// One measured value with the trace that it comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Exemplar {

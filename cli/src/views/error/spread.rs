@@ -3,7 +3,7 @@
 
 use crate::{
     page::{
-        chart::{Kind, Series, TimeChart},
+        chart::{COUNT, Kind, Series, TimeChart},
         format::{count, share},
         href,
         markup::Markup,
@@ -81,7 +81,7 @@ pub(super) fn chart(volume: &[(u64, u64)], issue: &Issue, now: u64) -> Markup {
     }
     TimeChart {
         title: "Occurrences".to_owned(),
-        unit: "1".to_owned(),
+        unit: COUNT.to_owned(),
         kind: Kind::Bars,
         start,
         end: start + bars as u64 * width,
