@@ -10,7 +10,7 @@ use axum::{extract::State, response::Response};
 use super::{
     App,
     context::Context,
-    links::{self, Links},
+    links::{self, Links, term},
     ranged::Ranged,
     stream::{Item, Records, Stream, says},
     table::{Cell, Table},
@@ -39,12 +39,15 @@ struct Card {
     name: &'static str,
     value: String,
     class: &'static str,
+    /// All of it in the log.
+    href: String,
 }
 
 #[derive(Template)]
 #[template(path = "security.html")]
 struct Security {
     cards: Vec<Card>,
+    wider: Option<String>,
     note: String,
     chart: Markup,
     events: Table,
@@ -75,7 +78,8 @@ fn answer(
     let logins = Logins::of(records);
     let (addresses, users) = (logins.addresses(links), logins.users(links));
     Ok(Security {
-        cards: cards(records),
+        cards: cards(records, links),
+        wider: stream.wider(request),
         note: records.note(),
         chart: stream.chart("Security events"),
         events: events(&stream.volumes, links),
@@ -90,7 +94,7 @@ fn answer(
     })
 }
 
-fn cards(records: &Records) -> Vec<Card> {
+fn cards(records: &Records, links: &Links) -> Vec<Card> {
     let mut by_severity: BTreeMap<String, u64> = BTreeMap::new();
     for (_, record) in &records.items {
         let severity = says(&record.item.attributes, "event.severity");
@@ -110,6 +114,7 @@ fn cards(records: &Records) -> Vec<Card> {
                 name,
                 value: count(number),
                 class: if number == 0 { "muted" } else { class },
+                href: links.logs(&[("stream", STREAM), ("q", &term("event.severity", name))]),
             }
         })
         .collect()

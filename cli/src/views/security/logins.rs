@@ -108,7 +108,7 @@ impl Logins {
             let sign = if tries.others.len() >= MANY_USERS {
                 Cell::badge("tries many users", "error")
             } else if tries.got_in() {
-                Cell::badge("got in after many tries", "error")
+                Cell::badge("then got in", "error")
             } else if tries.densest() > MANY_FAILURES {
                 Cell::badge("tries many times", "warn")
             } else {
@@ -135,12 +135,12 @@ impl Logins {
     pub(super) fn users(&self, links: &Links) -> Table {
         let mut table = Table::new(
             "Failed logins by user",
-            &["User", "#Failed", "#From addresses", "Last", ""],
+            &["User", "#Failed", "#Addresses", "Last", ""],
             "Nobody failed to log in in this range.",
         );
         for (user, tries) in most(&self.users) {
             let sign = if tries.got_in() {
-                Cell::badge("got in after many tries", "error")
+                Cell::badge("then got in", "error")
             } else if tries.densest() > MANY_FAILURES {
                 Cell::badge("many times", "warn")
             } else {

@@ -82,7 +82,7 @@ impl Waterfall<'_> {
             } else {
                 (
                     "all",
-                    format!("Show {} more among the spans", plural(quiet, "record")),
+                    format!("Show {} among the spans", plural(quiet, "more record")),
                 )
             };
             markup

@@ -132,7 +132,7 @@ fn errors_and_records_stand_under_their_span() {
         .map(Some)
     );
     assert!(
-        html.contains("Show 1 record more") || html.contains("Show 1 record"),
+        html.contains("Show 1 more record among the spans"),
         "{html}"
     );
     assert!(html.contains("href=\"/logs/41\""), "{html}");
