@@ -42,6 +42,7 @@ const STEPS: usize = 300;
 #[template(path = "analytics.html")]
 struct Analytics {
     cards: Vec<(&'static str, String, String)>,
+    wider: Option<String>,
     note: String,
     chart: Markup,
     pages: Table,
@@ -136,6 +137,7 @@ fn answer(
     let (entries, exits) = ends(&sessions);
     Ok(Analytics {
         cards: cards(&stream),
+        wider: stream.wider(request),
         note: records.note(),
         chart: stream.chart("Use over time"),
         pages: used(

@@ -43,6 +43,7 @@ const KNOWN: [&str; 7] = [
 #[template(path = "business.html")]
 struct Business {
     cards: Vec<(&'static str, String, String)>,
+    wider: Option<String>,
     note: String,
     funnel: Markup,
     chart: Markup,
@@ -72,6 +73,7 @@ fn answer(
     let records = &stream.records;
     Ok(Business {
         cards: cards(&stream),
+        wider: stream.wider(request),
         note: records.note(),
         funnel: funnel(&stream, links),
         chart: stream.chart("Business events"),

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     page::{
-        PageRequest, Query, Since, View,
+        PageRequest, Query, View,
         format::{count, rfc3339, time},
         markup::Markup,
         record::level,
@@ -172,8 +172,7 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<L
         }
         None => None,
     };
-    let wider = (found.items.is_empty() && request.since() != Since::named(Some("all")))
-        .then(|| query.with("since", "all").at("/logs"));
+    let wider = request.wider().filter(|_| found.items.is_empty());
     let logs = Logs {
         tabs: tabs(query, &volumes),
         chips: chips(query),
@@ -206,7 +205,7 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<L
             } else if row("before").is_some() {
                 "No older records.".to_owned()
             } else {
-                format!("No records fit in {}.", request.since().words)
+                format!("No records fit {}.", request.since().within())
             },
         },
         pager,

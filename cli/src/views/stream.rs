@@ -13,7 +13,7 @@ use super::{
     volume::{by_name, totals},
 };
 use crate::{
-    page::{format::count, markup::Markup, table::LogTable, value},
+    page::{PageRequest, format::count, markup::Markup, table::LogTable, value},
     store::{Reader, RecordFilter, RecordRow, StoreError, Stored, Volume, attribute},
 };
 
@@ -92,6 +92,11 @@ impl Stream {
             )?,
             records: within(reader, context, stream)?,
         })
+    }
+
+    /// Everything that is stored, where the range has nothing.
+    pub(super) fn wider(&self, request: &PageRequest) -> Option<String> {
+        request.wider().filter(|_| self.volumes.is_empty())
     }
 
     /// How often an event was there.

@@ -9,7 +9,7 @@ use axum::{extract::State, response::Response};
 use super::{App, context::Context, lines::trace_id, ranged::Ranged};
 use crate::{
     page::{
-        PageRequest, Query, Since, View,
+        PageRequest, Query, View,
         chart::{Dot, colour, scatter},
         format::{count, duration, time},
         markup::{Markup, Percent},
@@ -267,10 +267,9 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<T
         } else if before.is_some() {
             "No older traces.".to_owned()
         } else {
-            format!("No traces fit: {}.", request.since().words)
+            format!("No traces fit {}.", request.since().within())
         },
-        wider: (found.items.is_empty() && request.since() != Since::named(Some("all")))
-            .then(|| request.with("since", "all")),
+        wider: request.wider().filter(|_| found.items.is_empty()),
         further,
         pager: Pager {
             newer: before.map(|_| query.without("before").at(&request.path)),

@@ -183,7 +183,7 @@ async fn one(app: &App, request: &PageRequest, subject: Subject) -> Response {
             Subject::User(user) => href(&["traces"], &[("user", user), ("since", since)]),
             Subject::Address(_) => href(&["traces"], &[("q", &search), ("since", since)]),
         },
-        wider: (since != "all").then(|| request.with("since", "all")),
+        wider: request.wider(),
         others: others(&timeline, &subject, &links),
         sessions: sessions(&timeline),
         errors: errors(&timeline),

@@ -271,7 +271,10 @@ async fn the_overview_shows_rate_errors_and_duration_of_services_and_endpoints()
     let busiest = "Busiest endpoints";
     assert!(place("GET /quick", busiest) < place("POST /slow", busiest));
     let other = pages.page("/?service=nobody").await;
-    assert!(other.contains("No requests in last 15 minutes"), "{other}");
+    assert!(
+        other.contains("No requests in the last 15 minutes"),
+        "{other}"
+    );
 }
 
 #[tokio::test]
