@@ -61,6 +61,8 @@ async fn every_view_is_whole_and_offers_nothing_that_only_a_script_can_do() {
         ("/analytics", "/products/17"),
         ("/users", "ada"),
         ("/health", "storefront"),
+        (&format!("/traces/{FAILED}"), "the charge failed"),
+        ("/users?user=ada", "POST /checkout"),
     ] {
         browser.goto(&dev.page(path)).await.unwrap();
         browser
@@ -85,6 +87,22 @@ async fn every_view_is_whole_and_offers_nothing_that_only_a_script_can_do() {
             .await
             .unwrap();
         assert_eq!(vague, json!([]), "{path}");
+        let axes = browser
+            .eval("[...document.querySelectorAll('.area-of-plot')].filter(plot => plot.querySelector('text[data-time]') && !plot.querySelector('.zone')?.checkVisibility()).length")
+            .await
+            .unwrap();
+        assert_eq!(axes, 0, "{path}");
+
+        browser.set_viewport(390, 844).await.unwrap();
+        let overflow = browser.horizontal_overflow().await.unwrap();
+        assert!(overflow.is_none(), "{path}: {overflow:?}");
+        // Within a card a number that is too long is over its edge before it is over the page's.
+        let cut = browser
+            .eval("[...document.querySelectorAll('.card')].filter(card => card.scrollWidth > card.clientWidth).map(card => card.innerText)")
+            .await
+            .unwrap();
+        assert_eq!(cut, json!([]), "{path}");
+        browser.set_viewport(1280, 800).await.unwrap();
     }
     assert_eq!(browser.complaints().await.unwrap(), []);
 }
