@@ -150,7 +150,7 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
 pub(crate) fn unit_name(unit: &str) -> String {
     match unit {
         // These stand at the numbers themselves.
-        "" | "1" | "s" | "ms" | "us" | "ns" => String::new(),
+        "" | "1" | "1/s" | "s" | "ms" | "us" | "ns" => String::new(),
         "By" | "KiBy" | "MiBy" | "GiBy" | "kBy" | "MBy" | "GBy" => String::new(),
         _ => unit.replace(['{', '}'], ""),
     }
