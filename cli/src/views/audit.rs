@@ -52,6 +52,8 @@ struct Facet {
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct Audit {
+    /// Everything that is stored, where the range has nothing that fits.
+    wider: Option<String>,
     fields: Vec<Field>,
     kept: Vec<(String, String)>,
     filtered: bool,
@@ -136,6 +138,7 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<A
         _ => None,
     };
     Ok(Audit {
+        wider: request.wider().filter(|_| found.items.is_empty()),
         fields,
         kept: query
             .only(&["since", "service"])
@@ -224,7 +227,7 @@ fn table(found: &Page<Item>, query: &Query, links: &Links) -> Table {
         if found.unfinished {
             "Nothing so far."
         } else {
-            "Nothing that is audited happened in this range."
+            "Nothing that fits was audited in this range."
         },
     );
     for (row, record) in &found.items {

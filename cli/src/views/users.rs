@@ -30,6 +30,8 @@ const ROWS: usize = 50;
 #[template(path = "users.html")]
 struct Users {
     q: String,
+    /// Everything that is stored, where the range has nobody that fits.
+    wider: Option<String>,
     kept: Vec<(String, String)>,
     /// Where to look in all that is stored for exactly what was asked for.
     exactly: Vec<(String, String)>,
@@ -148,6 +150,9 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
     }
     Users {
         q: q.to_owned(),
+        wider: request
+            .wider()
+            .filter(|_| users.rows.is_empty() && addresses.rows.is_empty()),
         kept: request
             .query
             .only(&["since", "service"])
