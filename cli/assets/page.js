@@ -117,6 +117,12 @@
     row.scrollIntoView({ block: "nearest" });
   }
 
+  // On a narrow screen the view that is shown may stand outside of the row of views.
+  for (const here of all(".views [aria-current], .tabs [aria-current]")) {
+    const row = here.closest(".views, .tabs");
+    if (row.scrollWidth > row.clientWidth) row.scrollLeft = here.offsetLeft - row.offsetLeft - row.clientWidth / 3;
+  }
+
   let leading = 0;
   const actions = {
     "/": () => { $("#search").focus(); $("#search").select(); },

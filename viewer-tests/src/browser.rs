@@ -189,6 +189,14 @@ impl Browser {
         Ok(field.send_keys(text).await?)
     }
 
+    /// Chooses the entry of a list that begins so.
+    ///
+    /// # Errors
+    /// If there is no such list, or nothing can be chosen there.
+    pub async fn choose(&self, css: &str, entry: &str) -> Result<()> {
+        Ok(self.element(css).await?.send_keys(entry).await?)
+    }
+
     /// Presses keys where the focus is: `"j"`, `Key::Enter`, `Key::Control + "a"`.
     ///
     /// # Errors
@@ -298,6 +306,17 @@ impl Browser {
     pub async fn save_screenshot(&self, path: &Path) -> Result<()> {
         let png = self.screenshot().await?;
         std::fs::write(path, png).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Runs no script of the pages that are opened from now on, as where somebody has switched
+    /// JavaScript off. [`Browser::eval`] still asks the page.
+    ///
+    /// # Errors
+    /// If the browser refuses.
+    pub async fn switch_scripts_off(&self) -> Result<()> {
+        let off = json!({ "value": true });
+        self.devtools("Emulation.setScriptExecutionDisabled", off)
+            .await
     }
 
     /// A command of the browser's own protocol, for what WebDriver cannot do.

@@ -82,6 +82,12 @@ pub(crate) fn count(count: u64) -> String {
     out
 }
 
+/// So many of what one is called: `1 span`, `1,234 spans`.
+pub(crate) fn plural(number: usize, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", count(number as u64))
+}
+
 /// A count in a second, or in a minute where that is the better number.
 pub(crate) fn rate(per_second: f64) -> String {
     if per_second != 0.0 && per_second.abs() < 0.1 {
@@ -144,7 +150,7 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
 pub(crate) fn unit_name(unit: &str) -> String {
     match unit {
         // These stand at the numbers themselves.
-        "" | "1" | "s" | "ms" | "us" | "ns" => String::new(),
+        "" | "1" | "1/s" | "s" | "ms" | "us" | "ns" => String::new(),
         "By" | "KiBy" | "MiBy" | "GiBy" | "kBy" | "MBy" | "GBy" => String::new(),
         _ => unit.replace(['{', '}'], ""),
     }

@@ -23,6 +23,7 @@ mod headers;
 mod live;
 pub(crate) mod markup;
 pub(crate) mod query;
+pub(crate) mod record;
 mod request;
 mod shell;
 pub(crate) mod table;

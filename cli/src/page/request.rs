@@ -57,6 +57,14 @@ impl Since {
         found.unwrap_or(Self::DEFAULT)
     }
 
+    /// How a sentence goes on that says what there is: `in the last hour`.
+    pub(crate) fn within(self) -> String {
+        match self.minutes {
+            Some(_) => format!("in the {}", self.words),
+            None => "in all that is stored".to_owned(),
+        }
+    }
+
     /// `None` is everything.
     pub(crate) fn duration(self) -> Option<Duration> {
         self.minutes
@@ -76,6 +84,12 @@ pub(crate) struct PageRequest {
 impl PageRequest {
     pub(crate) fn since(&self) -> Since {
         Since::named(self.query.get("since"))
+    }
+
+    /// The same for everything that is stored, where that is more.
+    pub(crate) fn wider(&self) -> Option<String> {
+        self.since().duration()?;
+        Some(self.with("since", "all"))
     }
 
     pub(crate) fn service(&self) -> Option<&str> {

@@ -9,7 +9,8 @@ use super::{
     format::{rate, seconds, share, time},
     markup::Markup,
     query::{Query, href},
-    trace::{level, text},
+    record::level,
+    trace::text,
     value,
 };
 
@@ -167,7 +168,7 @@ impl LogLine {
             .filter(|attribute| attribute.key != STACK)
             .cloned()
             .collect();
-        value::attributes_with(&told, |key, value| {
+        value::attributes_of_record(&told, |key, value| {
             let search = self.search.as_ref()?;
             let term = format!("{key}={value}");
             let line = match search.get("q") {
@@ -191,7 +192,7 @@ impl LogLine {
     fn event_href(&self) -> String {
         match &self.search {
             Some(search) => search.with("event", &self.event).at("/logs"),
-            None => href(&["logs"], &[("event", &self.event)]),
+            None => href(&["logs"], &[("event", &self.event), ("since", "all")]),
         }
     }
 

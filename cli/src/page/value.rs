@@ -28,13 +28,21 @@ pub(crate) fn any(value: Option<&AnyValue>) -> Markup {
 /// Names and values as a list of facts, in the order of their names; those that mean a user, a
 /// request or an address lead to everything else that has them.
 pub(crate) fn attributes(attributes: &[KeyValue]) -> Markup {
-    attributes_with(attributes, |_, _| None)
+    list(attributes, "traces", |_, _| None)
 }
 
-/// The same, and beside each value the link that `filter` gives for it, to a list of all that
-/// have it.
-pub(crate) fn attributes_with(
+/// Those of a log record, whose ids lead to the log: the spans may know nothing of them. Beside
+/// each value the link that `filter` gives for it, to a list of all that have it.
+pub(crate) fn attributes_of_record(
     attributes: &[KeyValue],
+    filter: impl Fn(&str, &str) -> Option<String>,
+) -> Markup {
+    list(attributes, "logs", filter)
+}
+
+fn list(
+    attributes: &[KeyValue],
+    among: &str,
     filter: impl Fn(&str, &str) -> Option<String>,
 ) -> Markup {
     let mut sorted: Vec<_> = attributes.iter().collect();
@@ -51,7 +59,7 @@ pub(crate) fn attributes_with(
             .element("dt", &[], &attribute.key)
             .open("dd", &[]);
         let value = any(attribute.value.as_ref());
-        match link(&attribute.key, attribute.value.as_ref()) {
+        match link(among, &attribute.key, attribute.value.as_ref()) {
             Some(address) => {
                 markup
                     .open("a", &[("href", &address)])
@@ -105,24 +113,28 @@ fn term(attribute: &KeyValue) -> Option<String> {
     })
 }
 
-/// Where everything is that shares this id.
-pub(crate) fn link(key: &str, value: Option<&AnyValue>) -> Option<String> {
+/// Where everything is that shares this id, `among` the `traces` or the `logs`, whenever it was.
+pub(crate) fn link(among: &str, key: &str, value: Option<&AnyValue>) -> Option<String> {
     let text = plain(value, 256);
     if text.is_empty() {
         return None;
     }
     match key {
-        "user.id" | "enduser.id" | "audit.actor" => Some(href(&["users"], &[("user", &text)])),
-        "client.address" => Some(href(&["users"], &[("address", &text)])),
-        "request.id" => Some(href(&["traces"], &[("request", &text), ("since", "all")])),
-        "session.id" | "tenant.id" | "order.id" | "payment.id" | "job.id" => {
+        "user.id" | "enduser.id" | "audit.actor" => {
+            Some(href(&["users"], &[("user", &text), ("since", "all")]))
+        }
+        "client.address" => Some(href(&["users"], &[("address", &text), ("since", "all")])),
+        "request.id" if among == "traces" => {
+            Some(href(&["traces"], &[("request", &text), ("since", "all")]))
+        }
+        "request.id" | "session.id" | "tenant.id" | "order.id" | "payment.id" | "job.id" => {
             let term = format!("{key}={text}");
             // Words with spaces would be several terms.
             let plain = !text.contains(char::is_whitespace);
-            plain.then(|| href(&["traces"], &[("q", &term), ("since", "all")]))
+            plain.then(|| href(&[among], &[("q", &term), ("since", "all")]))
         }
-        "service.name" => Some(href(&["traces"], &[("service", &text)])),
-        "http.route" => Some(href(&["traces"], &[("route", &text)])),
+        "service.name" => Some(href(&["traces"], &[("service", &text), ("since", "all")])),
+        "http.route" => Some(href(&["traces"], &[("route", &text), ("since", "all")])),
         _ => None,
     }
 }
@@ -363,7 +375,7 @@ mod tests {
     #[test]
     fn a_value_leads_to_the_lines_that_have_it_where_one_can_search_for_it() {
         let filter = |key: &str, value: &str| Some(format!("?{key}={value}"));
-        let html = attributes_with(
+        let html = attributes_of_record(
             &[
                 pair("a", string("two words")),
                 pair("b", string("say \"x\"")),
@@ -374,6 +386,33 @@ mod tests {
         .to_string();
         assert_eq!(html.matches("class=\"only\"").count(), 1, "{html}");
         assert!(html.contains("href=\"?a=&quot;two words&quot;\""), "{html}");
+    }
+
+    #[test]
+    fn an_id_leads_to_more_of_the_same_whenever_that_was() {
+        let order = pair("order.id", string("o-1"));
+        let of_span = attributes(std::slice::from_ref(&order)).to_string();
+        assert!(
+            of_span.contains("\"/traces?q=order.id%3Do-1&amp;since=all\""),
+            "{of_span}"
+        );
+        let of_record = attributes_of_record(&[order], |_, _| None).to_string();
+        assert!(
+            of_record.contains("\"/logs?q=order.id%3Do-1&amp;since=all\""),
+            "{of_record}"
+        );
+        for (key, address) in [
+            ("request.id", "/traces?request=x&since=all"),
+            ("user.id", "/users?user=x&since=all"),
+            ("client.address", "/users?address=x&since=all"),
+            ("service.name", "/traces?service=x&since=all"),
+            ("http.route", "/traces?route=x&since=all"),
+        ] {
+            let found = link("traces", key, Some(&string("x")));
+            assert_eq!(found.as_deref(), Some(address));
+        }
+        let found = link("logs", "request.id", Some(&string("x")));
+        assert_eq!(found.as_deref(), Some("/logs?q=request.id%3Dx&since=all"));
     }
 
     #[test]

@@ -4,22 +4,17 @@ use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{
-    collector::{
-        logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest,
-        trace::v1::ExportTraceServiceRequest,
-    },
     common::v1::{AnyValue, ArrayValue, KeyValue, any_value::Value},
-    logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
+    logs::v1::LogRecord,
     metrics::v1::{
-        Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, ResourceMetrics,
-        ScopeMetrics, metric::Data, number_data_point,
+        Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint, metric::Data,
+        number_data_point,
     },
-    resource::v1::Resource,
-    trace::v1::{ResourceSpans, ScopeSpans, Span, Status as SpanStatus},
+    trace::v1::{Span, Status as SpanStatus},
 };
-use prost::Message;
 
 use super::{reader::Stored, *};
+use crate::wire::fixture::{attribute, logs, metrics, text, traces};
 
 const MILLISECOND: u64 = 1_000_000;
 
@@ -67,55 +62,6 @@ impl Fixture {
 
 fn open(folder: &Path, bounds: Bounds) -> Store {
     Store::open(&folder.join("telemetry.db"), bounds, Outbox::default()).unwrap()
-}
-
-fn resource(service: &str) -> Option<Resource> {
-    Some(Resource {
-        attributes: vec![attribute("service.name", service)],
-        ..Resource::default()
-    })
-}
-
-fn traces(service: &str, spans: Vec<Span>) -> Bytes {
-    let request = ExportTraceServiceRequest {
-        resource_spans: vec![ResourceSpans {
-            resource: resource(service),
-            scope_spans: vec![ScopeSpans {
-                spans,
-                ..ScopeSpans::default()
-            }],
-            ..ResourceSpans::default()
-        }],
-    };
-    request.encode_to_vec().into()
-}
-
-fn logs(service: &str, log_records: Vec<LogRecord>) -> Bytes {
-    let request = ExportLogsServiceRequest {
-        resource_logs: vec![ResourceLogs {
-            resource: resource(service),
-            scope_logs: vec![ScopeLogs {
-                log_records,
-                ..ScopeLogs::default()
-            }],
-            ..ResourceLogs::default()
-        }],
-    };
-    request.encode_to_vec().into()
-}
-
-fn attribute(key: &str, value: &str) -> KeyValue {
-    KeyValue {
-        key: key.into(),
-        value: Some(text(value)),
-        ..KeyValue::default()
-    }
-}
-
-fn text(value: &str) -> AnyValue {
-    AnyValue {
-        value: Some(Value::StringValue(value.into())),
-    }
 }
 
 /// A span that ended just now.
@@ -610,17 +556,7 @@ async fn metrics_come_back_by_series_and_a_repeated_export_changes_nothing() {
         })),
         ..Metric::default()
     };
-    let request = ExportMetricsServiceRequest {
-        resource_metrics: vec![ResourceMetrics {
-            resource: resource("shop"),
-            scope_metrics: vec![ScopeMetrics {
-                metrics: vec![gauge, histogram],
-                ..ScopeMetrics::default()
-            }],
-            ..ResourceMetrics::default()
-        }],
-    };
-    let body = Bytes::from(request.encode_to_vec());
+    let body = metrics("shop", vec![gauge, histogram]);
     for _ in 0..2 {
         let taken = fixture.store.points(&body).await.unwrap();
         assert_eq!((taken.items, taken.refused), (3, 0));

@@ -7,13 +7,13 @@ use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
+    context::Context,
     failure::failure,
     lines::line,
     links::{Links, term},
-    stream::{Item, Records, Tally, others, read, says},
+    ranged::Ranged,
+    stream::{Item, Records, Stream, Tally, others, says},
     table::{Cell, Table},
-    volume::by_name,
 };
 use crate::{
     page::{
@@ -23,7 +23,7 @@ use crate::{
         query::href,
         table::LogTable,
     },
-    store::{Reader, RecordFilter, StoreError, Term, Volume},
+    store::{Reader, RecordFilter, StoreError, Term},
 };
 
 const STREAM: &str = "analytics";
@@ -42,6 +42,7 @@ const STEPS: usize = 300;
 #[template(path = "analytics.html")]
 struct Analytics {
     cards: Vec<(&'static str, String, String)>,
+    wider: Option<String>,
     note: String,
     chart: Markup,
     pages: Table,
@@ -69,26 +70,15 @@ pub(super) async fn analytics(State(app): State<App>, request: PageRequest) -> R
         let session = session.to_owned();
         return journey(&app, &request, session).await;
     }
-    let context = Context::of(&app, &request);
-    let (view, links) = (context.clone(), Links::of(&request));
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, answer(reader, &view, &links)?)))
-        .await;
-    match answer {
-        Ok((services, analytics)) => Shell::new(&request, View::Analytics, "Analytics")
-            .services(services)
-            .range()
-            .live("records", context.counters)
-            .respond(&analytics),
-        Err(error) => failure(&request, View::Analytics, &error),
-    }
+    Ranged::new(View::Analytics, "Analytics", "records")
+        .respond(&app, &request, answer)
+        .await
 }
 
 /// Everything that one session did, in the order of time.
 async fn journey(app: &App, request: &PageRequest, session: String) -> Response {
     let context = Context::of(app, request);
-    let links = Links::of(request);
+    let links = Links::everything();
     let title = format!("Journey of session {session}");
     let answer = app
         .readers
@@ -135,28 +125,23 @@ async fn journey(app: &App, request: &PageRequest, session: String) -> Response 
     }
 }
 
-fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Analytics, StoreError> {
-    let intervals = context.intervals(reader.first_volume()?);
-    let width = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let service = context.service.as_deref();
-    let volumes = reader.volumes_in(context.since, width, service, Some(STREAM))?;
-    let records = read(
-        reader,
-        &RecordFilter {
-            service: context.service.clone(),
-            stream: Some(STREAM.to_owned()),
-            since: context.from(),
-            ..RecordFilter::default()
-        },
-    )?;
-    let sessions = sessions(&records);
+fn answer(
+    reader: &Reader,
+    context: &Context,
+    request: &PageRequest,
+) -> Result<Analytics, StoreError> {
+    let links = &Links::of(request);
+    let stream = Stream::ask(reader, context, STREAM)?;
+    let records = &stream.records;
+    let sessions = sessions(records);
     let (entries, exits) = ends(&sessions);
     Ok(Analytics {
-        cards: cards(&volumes, &records),
+        cards: cards(&stream),
+        wider: stream.wider(request),
         note: records.note(),
-        chart: by_name("Use over time", intervals, &volumes, |one| Some(&one.event)).render(),
+        chart: stream.chart("Use over time"),
         pages: used(
-            &records,
+            records,
             links,
             Used {
                 caption: "Pages viewed",
@@ -166,7 +151,7 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Analytics
             },
         ),
         features: used(
-            &records,
+            records,
             links,
             Used {
                 caption: "Features used",
@@ -177,15 +162,10 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Analytics
         ),
         entries: ranking("Where sessions enter", "First page", &entries),
         exits: ranking("Where sessions end", "Last page", &exits),
-        others: others(STREAM, &KNOWN, &volumes, links),
+        others: others(STREAM, &KNOWN, &stream.volumes, links),
         sessions: session_table(&sessions, links),
         all: links.logs(&[("stream", STREAM)]),
     })
-}
-
-fn number_of(volumes: &[Volume], event: &str) -> u64 {
-    let fits = volumes.iter().filter(|volume| *volume.event == *event);
-    fits.map(|volume| volume.count).sum()
 }
 
 fn page_name(attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue]) -> String {
@@ -196,11 +176,11 @@ fn page_name(attributes: &[opentelemetry_proto::tonic::common::v1::KeyValue]) ->
         .unwrap_or_default()
 }
 
-fn cards(volumes: &[Volume], records: &Records) -> Vec<(&'static str, String, String)> {
+fn cards(stream: &Stream) -> Vec<(&'static str, String, String)> {
     let mut users = BTreeSet::new();
     let (mut known, mut views) = (0_u64, 0_u64);
     let mut lengths = Vec::new();
-    for (row, record) in &records.items {
+    for (row, record) in &stream.records.items {
         let attributes = &record.item.attributes;
         let user = says(attributes, "user.id");
         match row.event.as_deref() {
@@ -230,18 +210,18 @@ fn cards(volumes: &[Volume], records: &Records) -> Vec<(&'static str, String, St
     vec![
         (
             "Pages viewed",
-            count(number_of(volumes, "page.viewed")),
+            count(stream.number_of("page.viewed")),
             format!("{signed_in} by users who are known, the rest anonymous"),
         ),
         (
             "Features used",
-            count(number_of(volumes, "feature.used")),
+            count(stream.number_of("feature.used")),
             String::new(),
         ),
         (
             "Sessions started",
-            count(number_of(volumes, "session.started")),
-            format!("{} ended", count(number_of(volumes, "session.ended"))),
+            count(stream.number_of("session.started")),
+            format!("{} ended", count(stream.number_of("session.ended"))),
         ),
         (
             "Length of a session",

@@ -5,15 +5,15 @@ use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
-    failure::failure,
+    context::Context,
     links::{self, Links},
-    stream::{Item, Tally, read, says},
+    ranged::Ranged,
+    stream::{Item, Tally, filter, read, says},
     table::{Cell, Table},
 };
 use crate::{
     page::{
-        PageRequest, Query, Shell, View,
+        PageRequest, Query, View,
         format::{count, time},
         markup::Markup,
         table::Pager,
@@ -52,6 +52,8 @@ struct Facet {
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct Audit {
+    /// Everything that is stored, where the range has nothing that fits.
+    wider: Option<String>,
     fields: Vec<Field>,
     kept: Vec<(String, String)>,
     filtered: bool,
@@ -63,41 +65,21 @@ struct Audit {
 }
 
 pub(super) async fn audit(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (view, asked) = (context.clone(), request.clone());
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, answer(reader, &view, &asked)?)))
-        .await;
-    let (services, audit) = match answer {
-        Ok(answer) => answer,
-        Err(error) => return failure(&request, View::Audit, &error),
-    };
     let query = &request.query;
     let title = match (query.get("type"), query.get("resource")) {
         (Some(kind), Some(id)) => format!("Audit trail of {kind} {id}"),
         (None, Some(id)) => format!("Audit trail of {id}"),
         _ => "Audit".to_owned(),
     };
-    let shell = Shell::new(&request, View::Audit, title)
-        .services(services)
-        .range();
-    let shell = match query.get("before") {
-        Some(_) => shell,
-        None => shell.live("records", context.counters),
-    };
-    shell.respond(&audit)
+    Ranged::new(View::Audit, title, "records")
+        .respond(&app, &request, answer)
+        .await
 }
 
 fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<Audit, StoreError> {
     let (query, links) = (&request.query, Links::of(request));
     let before = query.get("before").and_then(|row| row.parse().ok());
-    let base = RecordFilter {
-        service: context.service.clone(),
-        stream: Some(STREAM.to_owned()),
-        since: context.from(),
-        ..RecordFilter::default()
-    };
+    let base = filter(context, STREAM);
     let found = find(reader, &base, query, before)?;
 
     // What one can choose is of the whole stream, else one could not choose anew.
@@ -156,6 +138,7 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<A
         _ => None,
     };
     Ok(Audit {
+        wider: request.wider().filter(|_| found.items.is_empty()),
         fields,
         kept: query
             .only(&["since", "service"])
@@ -244,7 +227,7 @@ fn table(found: &Page<Item>, query: &Query, links: &Links) -> Table {
         if found.unfinished {
             "Nothing so far."
         } else {
-            "Nothing that is audited happened in this range."
+            "Nothing that fits was audited in this range."
         },
     );
     for (row, record) in &found.items {

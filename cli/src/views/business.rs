@@ -7,23 +7,21 @@ use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
-    failure::failure,
-    lines::line,
+    context::Context,
     links::{Links, term},
     money::Sums,
-    stream::{Item, Records, Tally, others, read, says},
+    ranged::Ranged,
+    stream::{Item, Records, Stream, Tally, others, says},
     table::{Cell, Table},
-    volume::by_name,
 };
 use crate::{
     page::{
-        PageRequest, Shell, View,
+        PageRequest, View,
         format::{count, share},
         markup::{Markup, Percent},
         table::LogTable,
     },
-    store::{Reader, RecordFilter, StoreError, Volume},
+    store::{Reader, StoreError},
 };
 
 const STREAM: &str = "business";
@@ -45,6 +43,7 @@ const KNOWN: [&str; 7] = [
 #[template(path = "business.html")]
 struct Business {
     cards: Vec<(&'static str, String, String)>,
+    wider: Option<String>,
     note: String,
     funnel: Markup,
     chart: Markup,
@@ -59,46 +58,27 @@ struct Business {
 }
 
 pub(super) async fn business(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (view, links) = (context.clone(), Links::of(&request));
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, answer(reader, &view, &links)?)))
-        .await;
-    match answer {
-        Ok((services, business)) => Shell::new(&request, View::Business, "Business")
-            .services(services)
-            .range()
-            .live("records", context.counters)
-            .respond(&business),
-        Err(error) => failure(&request, View::Business, &error),
-    }
+    Ranged::new(View::Business, "Business", "records")
+        .respond(&app, &request, answer)
+        .await
 }
 
-fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Business, StoreError> {
-    let intervals = context.intervals(reader.first_volume()?);
-    let width = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let service = context.service.as_deref();
-    let volumes = reader.volumes_in(context.since, width, service, Some(STREAM))?;
-    let records = read(
-        reader,
-        &RecordFilter {
-            service: context.service.clone(),
-            stream: Some(STREAM.to_owned()),
-            since: context.from(),
-            ..RecordFilter::default()
-        },
-    )?;
+fn answer(
+    reader: &Reader,
+    context: &Context,
+    request: &PageRequest,
+) -> Result<Business, StoreError> {
+    let links = &Links::of(request);
+    let stream = Stream::ask(reader, context, STREAM)?;
+    let records = &stream.records;
     Ok(Business {
-        cards: cards(&volumes, &records),
+        cards: cards(&stream),
+        wider: stream.wider(request),
         note: records.note(),
-        funnel: funnel(&volumes, links),
-        chart: by_name("Business events", intervals, &volumes, |one| {
-            Some(&one.event)
-        })
-        .render(),
+        funnel: funnel(&stream, links),
+        chart: stream.chart("Business events"),
         failures: valued(
-            &records,
+            records,
             links,
             Grouping {
                 caption: "Why checkouts failed",
@@ -109,7 +89,7 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Business,
             },
         ),
         payments: valued(
-            &records,
+            records,
             links,
             Grouping {
                 caption: "Payments by status",
@@ -119,9 +99,9 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Business,
                 empty: "No payment changed.",
             },
         ),
-        gateways: gateways(&records, links),
+        gateways: gateways(records, links),
         orders: valued(
-            &records,
+            records,
             links,
             Grouping {
                 caption: "Orders by status",
@@ -132,7 +112,7 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Business,
             },
         ),
         plans: valued(
-            &records,
+            records,
             links,
             Grouping {
                 caption: "Subscriptions by plan",
@@ -142,24 +122,10 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Business,
                 empty: "Nobody subscribed.",
             },
         ),
-        others: others(STREAM, &KNOWN, &volumes, links),
-        recent: LogTable {
-            caption: "Recent events".to_owned(),
-            lines: records
-                .items
-                .iter()
-                .take(RECENT)
-                .map(|item| line(item, None))
-                .collect(),
-            empty: "No business events in this range.".to_owned(),
-        },
+        others: others(STREAM, &KNOWN, &stream.volumes, links),
+        recent: stream.recent(RECENT, "No business events in this range."),
         all: links.logs(&[("stream", STREAM)]),
     })
-}
-
-fn number_of(volumes: &[Volume], event: &str) -> u64 {
-    let fits = volumes.iter().filter(|volume| *volume.event == *event);
-    fits.map(|volume| volume.count).sum()
 }
 
 fn of<'a>(records: &'a Records, event: &'a str) -> impl Iterator<Item = &'a Item> {
@@ -188,14 +154,15 @@ fn at_least(records: &Records, sums: Sums) -> String {
     }
 }
 
-fn cards(volumes: &[Volume], records: &Records) -> Vec<(&'static str, String, String)> {
+fn cards(stream: &Stream) -> Vec<(&'static str, String, String)> {
+    let records = &stream.records;
     let refunds = records
         .items
         .iter()
         .filter(|(_, record)| !says(&record.item.attributes, "refund.id").is_empty());
     let with_value = |name, event: &'static str| {
         let worth = at_least(records, value(of(records, event)));
-        (name, count(number_of(volumes, event)), worth)
+        (name, count(stream.number_of(event)), worth)
     };
     vec![
         with_value("Sold", "checkout.completed"),
@@ -211,13 +178,13 @@ fn cards(volumes: &[Volume], records: &Records) -> Vec<(&'static str, String, St
 }
 
 /// Of those who began to buy, who bought.
-fn funnel(volumes: &[Volume], links: &Links) -> Markup {
+fn funnel(stream: &Stream, links: &Links) -> Markup {
     let steps = [
         ("checkout.started", "started", "c0"),
         ("checkout.completed", "completed", "ok"),
         ("checkout.failed", "failed", "error"),
     ]
-    .map(|(event, name, class)| (event, name, class, number_of(volumes, event)));
+    .map(|(event, name, class)| (event, name, class, stream.number_of(event)));
     let most = steps.iter().map(|step| step.3).max().unwrap_or(0);
     let started = steps[0].3;
     let mut markup = Markup::new();

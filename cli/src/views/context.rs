@@ -83,6 +83,11 @@ impl Intervals {
         usize::try_from((self.end - self.start) / self.width + 1).unwrap_or(1)
     }
 
+    /// The width, in seconds.
+    pub(super) fn seconds(&self) -> i64 {
+        i64::try_from(self.width / 1_000_000_000).unwrap_or(i64::MAX)
+    }
+
     /// Which interval a moment lies in, if it lies in the range.
     pub(super) fn index(&self, nanoseconds: u64) -> Option<usize> {
         let after = nanoseconds.checked_sub(self.start)?;

@@ -131,6 +131,8 @@ struct Errors {
     kept: Vec<(String, String)>,
     query: String,
     table: IssueTable,
+    /// The same for everything that is stored.
+    wider: Option<String>,
     pager: Pager,
     dropped: Option<String>,
 }
@@ -170,6 +172,7 @@ pub(super) async fn errors(State(app): State<App>, request: PageRequest) -> Resp
     };
     let to = |page: i64| request.with("page", &page.to_string());
     let filtered = !line.is_empty() || context.service.is_some() || !status.is_empty();
+    let wider = request.wider().filter(|_| lines.is_empty());
     let template = Errors {
         tabs: TABS
             .iter()
@@ -187,12 +190,15 @@ pub(super) async fn errors(State(app): State<App>, request: PageRequest) -> Resp
             caption: "Errors, the last seen first".to_owned(),
             lines,
             empty: if filtered {
-                "No error fits. Choose another state, a longer time or fewer words."
+                format!("No error fits {}.", request.since().within())
+            } else if wider.is_some() {
+                format!("No error was seen {}.", request.since().within())
             } else {
-                "No error was seen in this time. Log at ERROR, fail a span, or send Sentry's events to this address."
-            }
-            .to_owned(),
+                "No error is open. Log at ERROR, fail a span, or send Sentry's events to this address."
+                    .to_owned()
+            },
         },
+        wider,
         pager: Pager {
             newer: (page > 1).then(|| to(page - 1)),
             older: next.map(|_| to(page + 1)),

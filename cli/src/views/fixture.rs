@@ -14,20 +14,14 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
-use opentelemetry_proto::tonic::{
-    collector::{logs::v1::ExportLogsServiceRequest, trace::v1::ExportTraceServiceRequest},
-    common::v1::{AnyValue, KeyValue, any_value::Value},
-    logs::v1::{LogRecord, ResourceLogs, ScopeLogs},
-    resource::v1::Resource,
-    trace::v1::{ResourceSpans, ScopeSpans, Span},
-};
-use prost::Message;
+use opentelemetry_proto::tonic::{common::v1::KeyValue, logs::v1::LogRecord, trace::v1::Span};
 use tower::ServiceExt;
 
 use super::{App, router};
 use crate::{
     dev::{Counts, Running},
     store::{self, Bounds, Outbox, Readers, Store},
+    wire::fixture::{self as otlp, attribute, text},
 };
 
 /// What must never be in a page as it is.
@@ -79,33 +73,13 @@ impl Fixture {
 
     /// Stores records, and waits until they are counted too.
     pub(super) async fn records(&self, service: &str, records: Vec<LogRecord>) {
-        let request = ExportLogsServiceRequest {
-            resource_logs: vec![ResourceLogs {
-                resource: Some(resource(service)),
-                scope_logs: vec![ScopeLogs {
-                    log_records: records,
-                    ..ScopeLogs::default()
-                }],
-                ..ResourceLogs::default()
-            }],
-        };
-        let body = request.encode_to_vec().into();
+        let body = otlp::logs(service, records);
         self.app.store.records(&body).await.unwrap();
         self.counted().await;
     }
 
     pub(super) async fn spans(&self, service: &str, spans: Vec<Span>) {
-        let request = ExportTraceServiceRequest {
-            resource_spans: vec![ResourceSpans {
-                resource: Some(resource(service)),
-                scope_spans: vec![ScopeSpans {
-                    spans,
-                    ..ScopeSpans::default()
-                }],
-                ..ResourceSpans::default()
-            }],
-        };
-        let body = request.encode_to_vec().into();
+        let body = otlp::traces(service, spans);
         self.app.store.spans(&body).await.unwrap();
         self.counted().await;
     }
@@ -154,27 +128,10 @@ impl Drop for Fixture {
     }
 }
 
-fn resource(service: &str) -> Resource {
-    Resource {
-        attributes: vec![text("service.name", service)],
-        ..Resource::default()
-    }
-}
-
-fn text(key: &str, value: &str) -> KeyValue {
-    KeyValue {
-        key: key.into(),
-        value: Some(AnyValue {
-            value: Some(Value::StringValue(value.into())),
-        }),
-        ..KeyValue::default()
-    }
-}
-
 fn texts(attributes: &[(&str, &str)]) -> Vec<KeyValue> {
     attributes
         .iter()
-        .map(|(key, value)| text(key, value))
+        .map(|(key, value)| attribute(key, value))
         .collect()
 }
 
@@ -193,15 +150,13 @@ pub(super) fn record(
 ) -> LogRecord {
     let mut all = texts(attributes);
     if !stream.is_empty() {
-        all.push(text("log.category", stream));
+        all.push(attribute("log.category", stream));
     }
     LogRecord {
         time_unix_nano: ago(60),
         severity_number: severity,
         event_name: event.into(),
-        body: Some(AnyValue {
-            value: Some(Value::StringValue(message.into())),
-        }),
+        body: Some(text(message)),
         attributes: all,
         ..LogRecord::default()
     }

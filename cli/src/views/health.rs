@@ -75,7 +75,7 @@ pub(super) async fn health(State(app): State<App>, request: PageRequest) -> Resp
         Ok(stored) => stored,
         Err(error) => return failure(&request, View::Health, &error),
     };
-    let links = Links::of(&request);
+    let links = Links::everything();
     let tallies = app.counts.all();
     let forward = app.forward.as_ref().map(crate::dev::ForwardStatus::now);
     let given_up = app.outbox_dropped.load(Ordering::Relaxed);

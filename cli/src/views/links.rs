@@ -22,6 +22,14 @@ impl Links {
         }
     }
 
+    /// From a page without a range, as that of one thing: whatever it leads to may be old.
+    pub(super) fn everything() -> Self {
+        Self {
+            since: "all".to_owned(),
+            service: String::new(),
+        }
+    }
+
     /// Nowhere for somebody unknown, as everywhere here.
     pub(super) fn user(&self, user: &str) -> String {
         self.users("user", user)

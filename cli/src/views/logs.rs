@@ -10,22 +10,23 @@ use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
 use super::{
     App,
-    context::{Context, services},
+    context::Context,
     failure::failure,
     lines::{line, trace_id},
     links::Links,
     performance,
+    ranged::Ranged,
     stream::{Item, says},
     table::Table,
     volume::{by_level, totals},
 };
 use crate::{
     page::{
-        PageRequest, Query, Shell, Since, View,
+        PageRequest, Query, View,
         format::{count, rfc3339, time},
         markup::Markup,
+        record::level,
         table::{LogTable, Pager},
-        trace::level,
     },
     store::{Page, Reader, RecordFilter, StoreError, Volume, parse_query},
 };
@@ -98,31 +99,9 @@ struct Logs {
 }
 
 pub(super) async fn logs(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (asked, view) = (request.clone(), context.clone());
-    let answer = app
-        .readers
-        .ask(move |reader| answer(reader, &asked, &view))
-        .await;
-    let (services, logs) = match answer {
-        Ok(answer) => answer,
-        Err(error) => return failure(&request, View::Logs, &error),
-    };
-    let shell = Shell::new(&request, View::Logs, "Logs")
-        .services(services)
-        .range();
-    // Further back there is nothing new.
-    let shell = if request
-        .query
-        .get("before")
-        .or(request.query.get("after"))
-        .is_none()
-    {
-        shell.live("records", context.counters)
-    } else {
-        shell
-    };
-    shell.respond(&logs)
+    Ranged::new(View::Logs, "Logs", "records")
+        .respond(&app, &request, answer)
+        .await
 }
 
 /// The selection of an address.
@@ -147,19 +126,19 @@ fn severity(name: &str) -> Option<i32> {
         .map(|(_, number)| *number)
 }
 
-fn answer(
-    reader: &Reader,
-    request: &PageRequest,
-    context: &Context,
-) -> Result<(Vec<String>, Logs), StoreError> {
+fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<Logs, StoreError> {
     let query = &request.query;
     let filter = filter(query, context);
     let row = |name| query.get(name).and_then(|row| row.parse::<i64>().ok());
     let (found, newer) = find(reader, &filter, row("before"), row("after"))?;
 
     let intervals = context.intervals(reader.first_volume()?);
-    let seconds = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let volumes = reader.volumes_in(context.since, seconds, context.service.as_deref(), None)?;
+    let volumes = reader.volumes_in(
+        context.since,
+        intervals.seconds(),
+        context.service.as_deref(),
+        None,
+    )?;
     // What is counted is neither by words nor by traces.
     let chart = (filter.query.is_empty() && filter.trace.is_none()).then(|| {
         let shown: Vec<Volume> = volumes
@@ -193,8 +172,7 @@ fn answer(
         }
         None => None,
     };
-    let wider = (found.items.is_empty() && request.since() != Since::named(Some("all")))
-        .then(|| query.with("since", "all").at("/logs"));
+    let wider = request.wider().filter(|_| found.items.is_empty());
     let logs = Logs {
         tabs: tabs(query, &volumes),
         chips: chips(query),
@@ -227,7 +205,7 @@ fn answer(
             } else if row("before").is_some() {
                 "No older records.".to_owned()
             } else {
-                format!("No records fit in {}.", request.since().words)
+                format!("No records fit {}.", request.since().within())
             },
         },
         pager,
@@ -235,7 +213,7 @@ fn answer(
         export: query.without("before").without("after").at("/logs.json"),
         wider,
     };
-    Ok((services(reader)?, logs))
+    Ok(logs)
 }
 
 /// The page of records, and whether there may be newer ones than these.

@@ -7,13 +7,13 @@ use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
-    failure::failure,
+    context::Context,
     metric::{kind_name, lines::Shape, one_line},
+    ranged::Ranged,
 };
 use crate::{
     page::{
-        PageRequest, Shell, View,
+        PageRequest, View,
         chart::{colour, sparkline},
         format::{count, quantity, unit_name},
         markup::Markup,
@@ -52,26 +52,15 @@ struct Metrics {
 }
 
 pub(super) async fn metrics(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (asked, view) = (request.clone(), context.clone());
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, answer(reader, &asked, &view)?)))
-        .await;
-    match answer {
-        Ok((services, metrics)) => Shell::new(&request, View::Metrics, "Metrics")
-            .services(services)
-            .range()
-            .live("points", context.counters)
-            .respond(&metrics),
-        Err(error) => failure(&request, View::Metrics, &error),
-    }
+    Ranged::new(View::Metrics, "Metrics", "points")
+        .respond(&app, &request, answer)
+        .await
 }
 
 fn answer(
     reader: &Reader,
-    request: &PageRequest,
     context: &Context,
+    request: &PageRequest,
 ) -> Result<Metrics, StoreError> {
     let began = Instant::now();
     let q = request.query.get("q").unwrap_or_default();

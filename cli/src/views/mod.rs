@@ -21,6 +21,7 @@ mod money;
 mod otlp_json;
 mod overview;
 mod performance;
+mod ranged;
 mod record;
 mod red;
 mod security;

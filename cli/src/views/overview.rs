@@ -15,7 +15,7 @@ use super::{
 use crate::{
     dev::Running,
     page::{
-        PageRequest, Shell, Since, View,
+        PageRequest, Shell, View,
         chart::{Kind, Series, TimeChart, colour, sparkline},
         format::{count, rate, seconds, share},
         markup::Markup,
@@ -127,8 +127,7 @@ fn answer(
         .flatten()
         .min();
     let intervals = context.intervals(first);
-    let width = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let volumes = reader.volumes_in(context.since, width, service, None)?;
+    let volumes = reader.volumes_in(context.since, intervals.seconds(), service, None)?;
     let clock = Clock::of(context, intervals, first_request);
 
     let mut of_services = tally(&endpoints, intervals, |one| (&one.service, ""));
@@ -157,7 +156,7 @@ fn answer(
             empty,
         }
     };
-    let none = format!("No requests in {}.", request.since().words);
+    let none = format!("No requests {}.", request.since().within());
     of_endpoints.sort_by_key(|one| std::cmp::Reverse(one.count));
     let busiest = table(
         "Busiest endpoints",
@@ -195,10 +194,9 @@ fn answer(
         requests: requests(&of_services, intervals, &clock),
         volume: by_level("Log records by level", intervals, &volumes).render(),
         streams: streams(request, &volumes),
-        wider: (endpoints.is_empty()
-            && volumes.is_empty()
-            && request.since() != Since::named(Some("all")))
-        .then(|| request.with("since", "all")),
+        wider: request
+            .wider()
+            .filter(|_| endpoints.is_empty() && volumes.is_empty()),
     })
 }
 
@@ -317,7 +315,7 @@ fn errors(reader: &Reader, request: &PageRequest, context: &Context) -> Result<T
     let mut table = Table::new(
         "Errors lately",
         &["Last seen", "Service", "What", "State", "#Times"],
-        &format!("No errors: {}.", request.since().words),
+        &format!("No errors {}.", request.since().within()),
     );
     let found = reader.issues(&filter, 0, ERRORS)?;
     if found.next.is_some() {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     context::Context,
     links::{self, Links, term},
-    stream::{Item, read, says},
+    stream::{Item, says, within},
     table::{Cell, Table},
 };
 use crate::{
     page::format::seconds,
-    store::{Reader, RecordFilter, StoreError},
+    store::{Reader, StoreError},
 };
 
 pub(super) const STREAM: &str = "performance";
@@ -30,15 +30,7 @@ pub(super) fn slowest(
     context: &Context,
     links: &Links,
 ) -> Result<Option<Table>, StoreError> {
-    let records = read(
-        reader,
-        &RecordFilter {
-            service: context.service.clone(),
-            stream: Some(STREAM.to_owned()),
-            since: context.from(),
-            ..RecordFilter::default()
-        },
-    )?;
+    let records = within(reader, context, STREAM)?;
     let mut all: BTreeMap<(String, String, String), Slow<'_>> = BTreeMap::new();
     for item in &records.items {
         let Some((name, key, time)) = measured(item) else {

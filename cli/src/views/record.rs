@@ -55,7 +55,7 @@ pub(super) async fn record(
     Path(id): Path<String>,
     request: PageRequest,
 ) -> Response {
-    let links = Links::of(&request);
+    let links = Links::everything();
     let answer = match id.parse() {
         Ok(id) => {
             app.readers
@@ -137,7 +137,7 @@ fn answer(reader: &Reader, id: i64, links: &Links) -> Result<Option<Record>, Sto
         at: time(row.time),
         scope: stored.scope.name.clone(),
         onward,
-        attributes: value::attributes(&told),
+        attributes: value::attributes_of_record(&told, |_, _| None),
         resource: value::attributes(&stored.resource.attributes),
         stack,
         around: LogTable {

@@ -1,38 +1,35 @@
 //! Who logs in and cannot, who asks for what they may not have, who attacks.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod logins;
+
+use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
-    failure::failure,
-    lines::line,
-    links::{self, Links},
-    stream::{Item, Records, read, says},
+    context::Context,
+    links::{self, Links, term},
+    ranged::Ranged,
+    stream::{Item, Records, Stream, says},
     table::{Cell, Table},
-    volume::{by_name, totals},
+    volume::totals,
 };
 use crate::{
     page::{
-        PageRequest, Shell, View,
+        PageRequest, View,
         format::{count, seconds},
         markup::Markup,
         table::LogTable,
     },
-    store::{Reader, RecordFilter, StoreError, Volume},
+    store::{Reader, StoreError, Volume},
 };
+
+use logins::Logins;
 
 const STREAM: &str = "security";
 
-/// More failed logins than this within the window are told as many: the bound of the SDK's own
-/// signal.
-const MANY_FAILURES: usize = 5;
-const WINDOW: u64 = 600_000_000_000;
-/// One address that tries to be so many is guessing.
-const MANY_USERS: usize = 3;
 /// Rows of a table.
 const ROWS: usize = 15;
 const RECENT: usize = 25;
@@ -42,12 +39,15 @@ struct Card {
     name: &'static str,
     value: String,
     class: &'static str,
+    /// All of it in the log.
+    href: String,
 }
 
 #[derive(Template)]
 #[template(path = "security.html")]
 struct Security {
     cards: Vec<Card>,
+    wider: Option<String>,
     note: String,
     chart: Markup,
     events: Table,
@@ -62,67 +62,39 @@ struct Security {
 }
 
 pub(super) async fn security(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (view, links) = (context.clone(), Links::of(&request));
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, answer(reader, &view, &links)?)))
-        .await;
-    match answer {
-        Ok((services, security)) => Shell::new(&request, View::Security, "Security")
-            .services(services)
-            .range()
-            .live("records", context.counters)
-            .respond(&security),
-        Err(error) => failure(&request, View::Security, &error),
-    }
+    Ranged::new(View::Security, "Security", "records")
+        .respond(&app, &request, answer)
+        .await
 }
 
-fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Security, StoreError> {
-    let intervals = context.intervals(reader.first_volume()?);
-    let width = i64::try_from(intervals.width / 1_000_000_000).unwrap_or(i64::MAX);
-    let service = context.service.as_deref();
-    let volumes = reader.volumes_in(context.since, width, service, Some(STREAM))?;
-    let records = read(
-        reader,
-        &RecordFilter {
-            service: context.service.clone(),
-            stream: Some(STREAM.to_owned()),
-            since: context.from(),
-            ..RecordFilter::default()
-        },
-    )?;
-    let logins = Logins::of(&records);
+fn answer(
+    reader: &Reader,
+    context: &Context,
+    request: &PageRequest,
+) -> Result<Security, StoreError> {
+    let links = &Links::of(request);
+    let stream = Stream::ask(reader, context, STREAM)?;
+    let records = &stream.records;
+    let logins = Logins::of(records);
     let (addresses, users) = (logins.addresses(links), logins.users(links));
     Ok(Security {
-        cards: cards(&records),
+        cards: cards(records, links),
+        wider: stream.wider(request),
         note: records.note(),
-        chart: by_name("Security events", intervals, &volumes, |one| {
-            Some(&one.event)
-        })
-        .render(),
-        events: events(&volumes, links),
+        chart: stream.chart("Security events"),
+        events: events(&stream.volumes, links),
         addresses,
         users,
-        attacks: attacks(&records, links),
-        denials: denials(&records, links),
-        limits: limits(&records, links),
-        accounts: accounts(&records, links),
-        recent: LogTable {
-            caption: "Recent events".to_owned(),
-            lines: records
-                .items
-                .iter()
-                .take(RECENT)
-                .map(|item| line(item, None))
-                .collect(),
-            empty: "No security events in this range.".to_owned(),
-        },
+        attacks: attacks(records, links),
+        denials: denials(records, links),
+        limits: limits(records, links),
+        accounts: accounts(records, links),
+        recent: stream.recent(RECENT, "No security events in this range."),
         all: links.logs(&[("stream", STREAM)]),
     })
 }
 
-fn cards(records: &Records) -> Vec<Card> {
+fn cards(records: &Records, links: &Links) -> Vec<Card> {
     let mut by_severity: BTreeMap<String, u64> = BTreeMap::new();
     for (_, record) in &records.items {
         let severity = says(&record.item.attributes, "event.severity");
@@ -142,6 +114,7 @@ fn cards(records: &Records) -> Vec<Card> {
                 name,
                 value: count(number),
                 class: if number == 0 { "muted" } else { class },
+                href: links.logs(&[("stream", STREAM), ("q", &term("event.severity", name))]),
             }
         })
         .collect()
@@ -175,163 +148,6 @@ fn events(volumes: &[Volume], links: &Links) -> Table {
         table.row(event, vec![Cell::text(event).to(all), Cell::number(number)]);
     }
     table
-}
-
-/// What one address, or one user, tried.
-#[derive(Debug, Default)]
-struct Tries {
-    /// Nanoseconds since 1970, the newest first.
-    failures: Vec<u64>,
-    others: BTreeSet<String>,
-    succeeded: Vec<u64>,
-}
-
-impl Tries {
-    fn last(&self) -> u64 {
-        self.failures.iter().copied().max().unwrap_or(0)
-    }
-
-    /// The most failures within one window.
-    fn densest(&self) -> usize {
-        let mut times = self.failures.clone();
-        times.sort_unstable();
-        let mut first = 0;
-        let mut most = 0;
-        for (index, time) in times.iter().enumerate() {
-            while time - times[first] > WINDOW {
-                first += 1;
-            }
-            most = most.max(index - first + 1);
-        }
-        most
-    }
-
-    /// Whether a login succeeded after as many failures as nobody makes by mistake.
-    fn got_in(&self) -> bool {
-        let failed = self.failures.iter().copied().min().unwrap_or(u64::MAX);
-        self.densest() > MANY_FAILURES && self.succeeded.iter().any(|time| *time > failed)
-    }
-}
-
-/// Logins by address and by user.
-#[derive(Debug, Default)]
-struct Logins {
-    addresses: BTreeMap<String, Tries>,
-    users: BTreeMap<String, Tries>,
-}
-
-impl Logins {
-    fn of(records: &Records) -> Self {
-        let mut logins = Self::default();
-        for (row, record) in &records.items {
-            let failed = match row.event.as_deref() {
-                Some("auth.login.failed") => true,
-                Some("auth.login.succeeded") => false,
-                _ => continue,
-            };
-            let attributes = &record.item.attributes;
-            let address = says(attributes, "client.address");
-            let user = ["user.name", "user.id", "user.email"]
-                .into_iter()
-                .map(|key| says(attributes, key))
-                .find(|user| !user.is_empty())
-                .unwrap_or_default();
-            let add = |tries: &mut BTreeMap<String, Tries>, one: &str, other: &str| {
-                if one.is_empty() {
-                    return;
-                }
-                let tries = tries.entry(one.to_owned()).or_default();
-                if failed {
-                    tries.failures.push(row.time);
-                    if !other.is_empty() {
-                        tries.others.insert(other.to_owned());
-                    }
-                } else {
-                    tries.succeeded.push(row.time);
-                }
-            };
-            add(&mut logins.addresses, &address, &user);
-            add(&mut logins.users, &user, &address);
-        }
-        logins
-            .addresses
-            .retain(|_, tries| !tries.failures.is_empty());
-        logins.users.retain(|_, tries| !tries.failures.is_empty());
-        logins
-    }
-
-    fn addresses(&self, links: &Links) -> Table {
-        let mut table = Table::new(
-            "Failed logins by address",
-            &["Address", "#Failed", "#Users tried", "Last", ""],
-            "Nobody failed to log in in this range.",
-        );
-        for (address, tries) in most(&self.addresses) {
-            let sign = if tries.others.len() >= MANY_USERS {
-                Cell::badge("tries many users", "error")
-            } else if tries.got_in() {
-                Cell::badge("got in after many tries", "error")
-            } else if tries.densest() > MANY_FAILURES {
-                Cell::badge("tries many times", "warn")
-            } else {
-                Cell::default()
-            };
-            let row = table.row(
-                address,
-                vec![
-                    Cell::text(address).to(links.address(address)),
-                    Cell::number(tries.failures.len() as u64),
-                    Cell::number(tries.others.len() as u64),
-                    Cell::ago(tries.last()),
-                    sign,
-                ],
-            );
-            if tries.others.len() >= MANY_USERS {
-                row.class = "error";
-            }
-        }
-        left_out(&mut table, self.addresses.len());
-        table
-    }
-
-    fn users(&self, links: &Links) -> Table {
-        let mut table = Table::new(
-            "Failed logins by user",
-            &["User", "#Failed", "#From addresses", "Last", ""],
-            "Nobody failed to log in in this range.",
-        );
-        for (user, tries) in most(&self.users) {
-            let sign = if tries.got_in() {
-                Cell::badge("got in after many tries", "error")
-            } else if tries.densest() > MANY_FAILURES {
-                Cell::badge("many times", "warn")
-            } else {
-                Cell::default()
-            };
-            table.row(
-                user,
-                vec![
-                    Cell::text(user).to(links.user(user)),
-                    Cell::number(tries.failures.len() as u64),
-                    Cell::number(tries.others.len() as u64),
-                    Cell::ago(tries.last()),
-                    sign,
-                ],
-            );
-        }
-        left_out(&mut table, self.users.len());
-        table
-    }
-}
-
-fn most(tries: &BTreeMap<String, Tries>) -> Vec<(&str, &Tries)> {
-    let mut most: Vec<_> = tries
-        .iter()
-        .map(|(name, tries)| (name.as_str(), tries))
-        .collect();
-    most.sort_by_key(|(_, tries)| std::cmp::Reverse((tries.failures.len(), tries.last())));
-    most.truncate(ROWS);
-    most
 }
 
 fn left_out(table: &mut Table, all: usize) {
@@ -520,34 +336,4 @@ fn accounts(records: &Records, links: &Links) -> Table {
     }
     left_out(&mut table, all);
     table
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn many_tries_are_those_within_ten_minutes() {
-        let minute = 60_000_000_000;
-        let slow = Tries {
-            failures: (0..20).map(|time| time * 5 * minute).collect(),
-            ..Tries::default()
-        };
-        assert_eq!(slow.densest(), 3);
-        assert!(!slow.got_in());
-        let quick = Tries {
-            failures: (0..6).rev().map(|time| time * minute).collect(),
-            succeeded: vec![7 * minute],
-            ..Tries::default()
-        };
-        assert_eq!(quick.densest(), 6);
-        assert!(quick.got_in());
-        assert!(
-            !Tries {
-                succeeded: vec![0],
-                ..quick
-            }
-            .got_in()
-        );
-    }
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use opentelemetry_proto::tonic::{common::v1::KeyValue, logs::v1::LogRecord};
 
 use super::{
+    context::{Context, Intervals},
+    lines::line,
     links::Links,
     table::{Cell, Table},
-    volume::totals,
+    volume::{by_name, totals},
 };
 use crate::{
-    page::value,
+    page::{PageRequest, format::count, markup::Markup, table::LogTable, value},
     store::{Reader, RecordFilter, RecordRow, StoreError, Stored, Volume, attribute},
 };
 
@@ -37,10 +39,84 @@ impl Records {
         if self.more {
             format!(
                 "of the newest {} records: choose a shorter range for all",
-                crate::page::format::count(self.items.len() as u64)
+                count(self.items.len() as u64)
             )
         } else {
             String::new()
+        }
+    }
+}
+
+/// The newest records of a stream within a page's range.
+pub(super) fn within(
+    reader: &Reader,
+    context: &Context,
+    stream: &str,
+) -> Result<Records, StoreError> {
+    read(reader, &filter(context, stream))
+}
+
+/// What a page's range has of a stream.
+pub(super) fn filter(context: &Context, stream: &str) -> RecordFilter {
+    RecordFilter {
+        service: context.service.clone(),
+        stream: Some(stream.to_owned()),
+        since: context.from(),
+        ..RecordFilter::default()
+    }
+}
+
+/// What the page of one stream is made from: all of it counted, and the newest of it read.
+#[derive(Debug)]
+pub(super) struct Stream {
+    intervals: Intervals,
+    pub(super) volumes: Vec<Volume>,
+    pub(super) records: Records,
+}
+
+impl Stream {
+    pub(super) fn ask(
+        reader: &Reader,
+        context: &Context,
+        stream: &str,
+    ) -> Result<Self, StoreError> {
+        let intervals = context.intervals(reader.first_volume()?);
+        let service = context.service.as_deref();
+        Ok(Self {
+            intervals,
+            volumes: reader.volumes_in(
+                context.since,
+                intervals.seconds(),
+                service,
+                Some(stream),
+            )?,
+            records: within(reader, context, stream)?,
+        })
+    }
+
+    /// Everything that is stored, where the range has nothing.
+    pub(super) fn wider(&self, request: &PageRequest) -> Option<String> {
+        request.wider().filter(|_| self.volumes.is_empty())
+    }
+
+    /// How often an event was there.
+    pub(super) fn number_of(&self, event: &str) -> u64 {
+        let fits = self.volumes.iter().filter(|volume| *volume.event == *event);
+        fits.map(|volume| volume.count).sum()
+    }
+
+    /// Its events over time.
+    pub(super) fn chart(&self, title: &str) -> Markup {
+        by_name(title, self.intervals, &self.volumes, |one| Some(&one.event)).render()
+    }
+
+    /// The newest lines, so many.
+    pub(super) fn recent(&self, most: usize, empty: &str) -> LogTable {
+        let newest = self.records.items.iter().take(most);
+        LogTable {
+            caption: "Recent events".to_owned(),
+            lines: newest.map(|item| line(item, None)).collect(),
+            empty: empty.to_owned(),
         }
     }
 }

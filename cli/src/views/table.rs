@@ -109,6 +109,11 @@ impl Table {
         &mut self.rows[last]
     }
 
+    /// Names and what they are need none.
+    fn has_headings(&self) -> bool {
+        self.columns.iter().any(|name| !name.is_empty())
+    }
+
     fn headings(&self) -> impl Iterator<Item = (&str, bool)> {
         self.columns
             .iter()
@@ -147,5 +152,13 @@ mod tests {
             "{html}"
         );
         assert!(!html.contains("nobody"), "{html}");
+    }
+
+    #[test]
+    fn names_and_values_have_no_empty_row_above_them() {
+        let mut table = Table::new("The database", &["", ""], "");
+        table.row("file", vec![Cell::text("file"), Cell::text("a.db")]);
+        let html = table.render().unwrap();
+        assert!(html.contains("a.db") && !html.contains("<thead>"), "{html}");
     }
 }

@@ -9,7 +9,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
 
 use super::{App, context::Context, failure::failure, lines::trace_id, otlp_json};
 use crate::{
@@ -170,6 +170,36 @@ pub(super) fn drawn(spans: Vec<Stored<Span>>) -> Vec<TraceSpan> {
         .collect()
 }
 
+/// The records that stand among the spans.
+pub(super) fn noted(records: Vec<Stored<LogRecord>>) -> Vec<TraceRecord> {
+    records
+        .into_iter()
+        .map(|record| TraceRecord {
+            id: record.id,
+            record: record.item,
+        })
+        .collect()
+}
+
+/// The errors that stand among the spans.
+pub(super) fn errors(issues: &[TraceIssue]) -> Vec<TraceError> {
+    issues
+        .iter()
+        .map(|of| TraceError {
+            href: href(&["errors", &of.issue.to_string()], &[]),
+            title: match of.subtitle.as_str() {
+                "" => of.title.clone(),
+                subtitle => format!("{}: {subtitle}", of.title),
+            },
+            time: of.time,
+            span_id: of
+                .span
+                .map(|span| span.to_be_bytes().to_vec())
+                .unwrap_or_default(),
+        })
+        .collect()
+}
+
 fn download(id: u128, spans: &[Stored<Span>]) -> Response {
     let id = trace_id(id);
     if spans.is_empty() {
@@ -200,13 +230,7 @@ fn respond(request: &PageRequest, counters: Counters, id: u128, found: Found) ->
         records,
         left_out,
     } = found.trace;
-    let records: Vec<TraceRecord> = records
-        .into_iter()
-        .map(|record| TraceRecord {
-            id: record.id,
-            record: record.item,
-        })
-        .collect();
+    let records = noted(records);
     if spans.is_empty() {
         return Shell::new(request, View::Traces, "No span of this trace")
             .status(StatusCode::NOT_FOUND)
@@ -220,22 +244,7 @@ fn respond(request: &PageRequest, counters: Counters, id: u128, found: Found) ->
     let spans = drawn(spans);
     let tree = Tree::of(&spans);
     let folding = Folding::of(request);
-    let errors: Vec<TraceError> = found
-        .issues
-        .iter()
-        .map(|of| TraceError {
-            href: href(&["errors", &of.issue.to_string()], &[]),
-            title: match of.subtitle.as_str() {
-                "" => of.title.clone(),
-                subtitle => format!("{}: {subtitle}", of.title),
-            },
-            time: of.time,
-            span_id: of
-                .span
-                .map(|span| span.to_be_bytes().to_vec())
-                .unwrap_or_default(),
-        })
-        .collect();
+    let errors = errors(&found.issues);
     let waterfall = Waterfall {
         request,
         spans: &spans,
@@ -262,7 +271,14 @@ fn respond(request: &PageRequest, counters: Counters, id: u128, found: Found) ->
         .and_then(|root| usual(root, &found.namesakes, id));
     let namesakes = found.root.as_ref().map(|root| {
         let service = root.service.to_string();
-        href(&["traces"], &[("service", &service), ("route", &root.name)])
+        href(
+            &["traces"],
+            &[
+                ("service", &service),
+                ("route", &root.name),
+                ("since", "all"),
+            ],
+        )
     });
     let page = Page {
         start: time(tree.start),
@@ -342,7 +358,7 @@ fn chips(spans: &[TraceSpan], own: &str) -> Vec<Chip> {
             // A trace of many users belongs to none.
             if values.len() < 3
                 && values.insert(text.clone())
-                && let Some(href) = value::link(key, found.value.as_ref())
+                && let Some(href) = value::link("traces", key, found.value.as_ref())
             {
                 chips.push(Chip {
                     name: name.to_owned(),

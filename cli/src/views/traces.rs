@@ -6,15 +6,10 @@ use std::{collections::HashSet, time::Duration};
 use askama::Template;
 use axum::{extract::State, response::Response};
 
-use super::{
-    App,
-    context::{Context, services},
-    failure::failure,
-    lines::trace_id,
-};
+use super::{App, context::Context, lines::trace_id, ranged::Ranged};
 use crate::{
     page::{
-        PageRequest, Query, Shell, Since, View,
+        PageRequest, Query, View,
         chart::{Dot, colour, scatter},
         format::{count, duration, time},
         markup::{Markup, Percent},
@@ -146,25 +141,9 @@ struct Traces {
 }
 
 pub(super) async fn traces(State(app): State<App>, request: PageRequest) -> Response {
-    let context = Context::of(&app, &request);
-    let (asked, view) = (request.clone(), context.clone());
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, answer(reader, &asked, &view)?)))
-        .await;
-    let (services, traces) = match answer {
-        Ok(answer) => answer,
-        Err(error) => return failure(&request, View::Traces, &error),
-    };
-    let shell = Shell::new(&request, View::Traces, "Traces")
-        .services(services)
-        .range();
-    // Further back there is nothing new.
-    let shell = match request.query.get("before") {
-        None => shell.live("spans", context.counters),
-        Some(_) => shell,
-    };
-    shell.respond(&traces)
+    Ranged::new(View::Traces, "Traces", "spans")
+        .respond(&app, &request, answer)
+        .await
 }
 
 /// The selection of an address, and what of it could not be read.
@@ -211,7 +190,7 @@ fn filter(query: &Query, context: &Context) -> (SpanFilter, Vec<String>) {
     (filter, wrong)
 }
 
-fn answer(reader: &Reader, request: &PageRequest, context: &Context) -> Result<Traces, StoreError> {
+fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<Traces, StoreError> {
     let query = &request.query;
     let (filter, wrong) = filter(query, context);
     let before = query.get("before").and_then(|row| row.parse().ok());
@@ -288,10 +267,9 @@ fn answer(reader: &Reader, request: &PageRequest, context: &Context) -> Result<T
         } else if before.is_some() {
             "No older traces.".to_owned()
         } else {
-            format!("No traces fit: {}.", request.since().words)
+            format!("No traces fit {}.", request.since().within())
         },
-        wider: (found.items.is_empty() && request.since() != Since::named(Some("all")))
-            .then(|| request.with("since", "all")),
+        wider: request.wider().filter(|_| found.items.is_empty()),
         further,
         pager: Pager {
             newer: before.map(|_| query.without("before").at(&request.path)),

@@ -8,9 +8,10 @@ use axum::{extract::State, response::Response};
 
 use super::{
     App,
-    context::{Context, services},
+    context::Context,
     failure::failure,
     links::{Links, term},
+    ranged::Ranged,
     table::{Cell, Table},
 };
 use crate::page::{
@@ -29,6 +30,8 @@ const ROWS: usize = 50;
 #[template(path = "users.html")]
 struct Users {
     q: String,
+    /// Everything that is stored, where the range has nobody that fits.
+    wider: Option<String>,
     kept: Vec<(String, String)>,
     /// Where to look in all that is stored for exactly what was asked for.
     exactly: Vec<(String, String)>,
@@ -61,20 +64,11 @@ pub(super) async fn users(State(app): State<App>, request: PageRequest) -> Respo
     if let Some(address) = query.get("address") {
         return one(&app, &request, Subject::Address(address.to_owned())).await;
     }
-    let context = Context::of(&app, &request);
-    let view = context.clone();
-    let answer = app
-        .readers
-        .ask(move |reader| Ok((services(reader)?, Seen::read(reader, &view)?)))
-        .await;
-    match answer {
-        Ok((services, seen)) => Shell::new(&request, View::Users, "Users")
-            .services(services)
-            .range()
-            .live("records spans", context.counters)
-            .respond(&list(&request, &seen)),
-        Err(error) => failure(&request, View::Users, &error),
-    }
+    Ranged::new(View::Users, "Users", "records spans")
+        .respond(&app, &request, |reader, context, request| {
+            Ok(list(request, &Seen::read(reader, context)?))
+        })
+        .await
 }
 
 fn list(request: &PageRequest, seen: &Seen) -> Users {
@@ -156,6 +150,9 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
     }
     Users {
         q: q.to_owned(),
+        wider: request
+            .wider()
+            .filter(|_| users.rows.is_empty() && addresses.rows.is_empty()),
         kept: request
             .query
             .only(&["since", "service"])
@@ -191,7 +188,7 @@ async fn one(app: &App, request: &PageRequest, subject: Subject) -> Response {
             Subject::User(user) => href(&["traces"], &[("user", user), ("since", since)]),
             Subject::Address(_) => href(&["traces"], &[("q", &search), ("since", since)]),
         },
-        wider: (since != "all").then(|| request.with("since", "all")),
+        wider: request.wider(),
         others: others(&timeline, &subject, &links),
         sessions: sessions(&timeline),
         errors: errors(&timeline),

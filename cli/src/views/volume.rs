@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::context::Intervals;
 use crate::{
-    page::chart::{Kind, Series, TimeChart, series_class},
+    page::chart::{COUNT, Kind, Series, TimeChart, series_class},
     store::Volume,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn by_level(title: &str, intervals: Intervals, volumes: &[Volume]) ->
             });
         }
     }
-    chart(title, "{record}", intervals, series)
+    chart(title, COUNT, intervals, series)
 }
 
 /// Bars of records by event, the most frequent first.
@@ -85,7 +85,7 @@ pub(super) fn by_name<'a>(
             ),
         });
     }
-    chart(title, "{event}", intervals, series)
+    chart(title, COUNT, intervals, series)
 }
 
 /// A chart of bars that were made elsewhere.
@@ -155,6 +155,16 @@ mod tests {
             .map(|series| (series.name.as_str(), series.points[0].1, series.points[1].1))
             .collect();
         assert_eq!(named, [("error", 0.0, 2.0), ("info", 7.0, 0.0)]);
+    }
+
+    #[test]
+    fn counts_are_whole_and_their_unit_is_the_title() {
+        let html = by_level("Records", INTERVALS, &[volume(1_000, "a", 9, 1)])
+            .render()
+            .to_string();
+        assert!(html.contains("<figcaption>Records</figcaption>"), "{html}");
+        assert!(html.contains(">1</text>"), "{html}");
+        assert!(!html.contains(">0.5</text>"), "{html}");
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! <https://protobuf.dev/programming-guides/encoding/>
 
 mod export;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod metrics;
 mod record;
 mod span;

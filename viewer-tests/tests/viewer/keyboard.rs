@@ -82,3 +82,33 @@ async fn keys_lead_to_the_views_to_the_rows_and_to_help() {
         .unwrap();
     assert_eq!(browser.complaints().await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn on_a_telephone_the_view_and_the_stream_that_are_shown_are_in_sight() {
+    let dev = Dev::start(&["--memory"]).await.unwrap();
+    scene::send(&dev).await;
+    let browser = Browser::start().await.unwrap();
+    browser.set_viewport(390, 844).await.unwrap();
+    for (path, row) in [
+        ("/", ".views"),
+        ("/health", ".views"),
+        ("/logs?stream=business", ".tabs"),
+        ("/logs?stream=analytics", ".tabs"),
+    ] {
+        browser.goto(&dev.page(path)).await.unwrap();
+        let in_sight = format!(
+            "(() => {{ const here = document.querySelector('{row} [aria-current]').getBoundingClientRect(); return here.left >= 0 && here.right <= innerWidth; }})()"
+        );
+        browser
+            .wait_until(&in_sight)
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {error:#}"));
+        // The page itself stands where it begins.
+        assert_eq!(
+            browser.eval("scrollX + scrollY").await.unwrap(),
+            0,
+            "{path}"
+        );
+    }
+    assert_eq!(browser.complaints().await.unwrap(), []);
+}

@@ -16,3 +16,4 @@ mod scene;
 mod search;
 mod site;
 mod stored_clients;
+mod without_scripts;

@@ -2,8 +2,9 @@
 
 use super::{
     Exemplar,
+    data::{column, data, nothing},
     scale::Scale,
-    time::{AXIS, FOOT, HEAD, HEIGHT, exemplar_links, figure, grid, x_axis, y, y_axis},
+    time::{FOOT, HEAD, HEIGHT, exemplar_links, figure, grid, labels, x_axis, y, y_axis},
 };
 use crate::page::{
     format::{count, quantity, rfc3339, unit_name},
@@ -78,11 +79,7 @@ impl Histogram {
         let mut markup = Markup::new();
         figure(&mut markup, &self.title, &unit_name(&self.unit));
         let (Some(first), Some(last)) = (first, last) else {
-            markup.element(
-                "p",
-                &[("class", &"muted no-data")],
-                &"No values in this range.",
-            );
+            nothing(&mut markup);
             markup.close("figure");
             return markup;
         };
@@ -150,38 +147,20 @@ impl Histogram {
         }
         markup.close("svg").close("div");
 
-        markup
-            .open("details", &[("class", &"data")])
-            .element("summary", &[], &"Data");
-        markup.open(
-            "div",
-            &[
-                ("class", &"scroll"),
-                ("tabindex", &"0"),
-                ("role", &"region"),
-                ("aria-label", &format_args!("Data of {}", self.title)),
-            ],
-        );
-        markup
-            .open("table", &[])
-            .element("caption", &[("class", &"quiet")], &self.title);
-        markup.open("thead", &[]).open("tr", &[]);
-        markup.element("th", &[("scope", &"col")], &"Value");
-        markup.element("th", &[("scope", &"col"), ("class", &"number")], &"Count");
-        markup.close("tr").close("thead").open("tbody", &[]);
-        for (index, bucket) in buckets.iter().enumerate() {
-            markup.open("tr", &[("data-x", &Px((index as f64 + 0.5) * width))]);
-            markup.element("th", &[("scope", &"row")], &bucket.name(&self.unit));
-            markup
-                .element("td", &[("class", &"number")], &count(bucket.count))
-                .close("tr");
-        }
-        markup
-            .close("tbody")
-            .close("table")
-            .close("div")
-            .close("details")
-            .close("figure");
+        let head = |markup: &mut Markup| {
+            column(markup, "", "Value");
+            column(markup, "number", "Count");
+        };
+        data(&mut markup, &self.title, head, |markup| {
+            for (index, bucket) in buckets.iter().enumerate() {
+                markup.open("tr", &[("data-x", &Px((index as f64 + 0.5) * width))]);
+                markup.element("th", &[("scope", &"row")], &bucket.name(&self.unit));
+                markup
+                    .element("td", &[("class", &"number")], &count(bucket.count))
+                    .close("tr");
+            }
+        });
+        markup.close("figure");
         markup
     }
 
@@ -226,11 +205,7 @@ impl HeatMap {
             rows.clone().find(|row| has(*row)),
             rows.rev().find(|row| has(*row)),
         ) else {
-            markup.element(
-                "p",
-                &[("class", &"muted no-data")],
-                &"No values in this range.",
-            );
+            nothing(&mut markup);
             markup.close("figure");
             return markup;
         };
@@ -241,36 +216,18 @@ impl HeatMap {
             |time: u64| (time.saturating_sub(self.start) as f64 / length).clamp(0.0, 1.0) * 100.0;
 
         markup.open("div", &[("class", &"plot")]);
-        markup.open(
-            "svg",
-            &[
-                ("class", &"y-axis"),
-                ("width", &Px(AXIS)),
-                ("height", &Px(HEAD + HEIGHT + FOOT)),
-                ("aria-hidden", &"true"),
-            ],
-        );
         let every = rows.div_ceil(7);
-        for row in (0..=rows).step_by(every) {
-            // The line between two buckets is the end of the lower one.
-            let Some(bound) = (first + row)
-                .checked_sub(1)
-                .and_then(|below| self.bounds.get(below))
-            else {
-                continue;
-            };
-            let at = HEAD + HEIGHT - row as f64 * height + 4.0;
-            markup.element(
-                "text",
-                &[
-                    ("x", &Px(AXIS - 6.0)),
-                    ("y", &Px(at)),
-                    ("text-anchor", &"end"),
-                ],
-                &quantity(*bound, &self.unit),
-            );
-        }
-        markup.close("svg");
+        let ticks: Vec<_> = (0..=rows)
+            .step_by(every)
+            .filter_map(|row| {
+                // The line between two buckets is the end of the lower one.
+                let bound = self.bounds.get((first + row).checked_sub(1)?)?;
+                let at = HEAD + HEIGHT - row as f64 * height;
+                Some((at, quantity(*bound, &self.unit)))
+            })
+            .collect();
+        let ticks = ticks.iter().map(|(at, label)| (*at, label.as_str()));
+        labels(&mut markup, ticks);
         markup.open(
             "svg",
             &[
@@ -330,25 +287,6 @@ impl HeatMap {
         });
         markup.close("svg").close("div");
 
-        markup
-            .open("details", &[("class", &"data")])
-            .element("summary", &[], &"Data");
-        markup.open(
-            "div",
-            &[
-                ("class", &"scroll"),
-                ("tabindex", &"0"),
-                ("role", &"region"),
-                ("aria-label", &format_args!("Data of {}", self.title)),
-            ],
-        );
-        markup
-            .open("table", &[])
-            .element("caption", &[("class", &"quiet")], &self.title);
-        markup
-            .open("thead", &[])
-            .open("tr", &[])
-            .element("th", &[("scope", &"col")], &"Time");
         let bucket = |row: usize| Bucket {
             lower: row
                 .checked_sub(1)
@@ -356,35 +294,30 @@ impl HeatMap {
             upper: self.bounds.get(row).copied().unwrap_or(f64::INFINITY),
             count: 0,
         };
-        for row in first..=last {
-            markup.element(
-                "th",
-                &[("scope", &"col"), ("class", &"number")],
-                &bucket(row).name(&self.unit),
-            );
-        }
-        markup.close("tr").close("thead").open("tbody", &[]);
-        for (time, counts) in &self.columns {
-            markup
-                .open("tr", &[("data-x", &Px(x(*time)))])
-                .open("th", &[("scope", &"row")]);
-            match rfc3339(*time) {
-                Some(_) => markup.markup(&crate::page::format::time(*time)),
-                None => markup.text(&"–"),
-            };
-            markup.close("th");
+        let head = |markup: &mut Markup| {
+            column(markup, "", "Time");
             for row in first..=last {
-                let values = counts.get(row).copied().unwrap_or(0);
-                markup.element("td", &[("class", &"number")], &count(values));
+                column(markup, "number", &bucket(row).name(&self.unit));
             }
-            markup.close("tr");
-        }
-        markup
-            .close("tbody")
-            .close("table")
-            .close("div")
-            .close("details")
-            .close("figure");
+        };
+        data(&mut markup, &self.title, head, |markup| {
+            for (time, counts) in &self.columns {
+                markup
+                    .open("tr", &[("data-x", &Px(x(*time)))])
+                    .open("th", &[("scope", &"row")]);
+                match rfc3339(*time) {
+                    Some(_) => markup.markup(&crate::page::format::time(*time)),
+                    None => markup.text(&"–"),
+                };
+                markup.close("th");
+                for row in first..=last {
+                    let values = counts.get(row).copied().unwrap_or(0);
+                    markup.element("td", &[("class", &"number")], &count(values));
+                }
+                markup.close("tr");
+            }
+        });
+        markup.close("figure");
         markup
     }
 }

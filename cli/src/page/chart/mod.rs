@@ -5,6 +5,7 @@
 //! pixels, and text is never stretched; lines are in a nested drawing that is. Under each chart
 //! stands its data as a table, which is also what the script reads when a pointer moves over it.
 
+mod data;
 mod histogram;
 mod scale;
 mod scatter;
@@ -17,6 +18,9 @@ pub(crate) use histogram::{Bucket, HeatMap, Histogram, quantile};
 pub(crate) use scatter::{Dot, scatter};
 pub(crate) use sparkline::sparkline;
 pub(crate) use time::{Kind, Series, TimeChart};
+
+/// The unit of what is counted where the title names it: whole numbers, and no word beside them.
+pub(crate) const COUNT: &str = "{}";
 
 /// One measured value with the trace that it comes from.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     Exemplar,
+    data::{column, data, nothing},
     scale::{Scale, TimeTick, time_ticks},
     sparkline::{path, runs},
 };
@@ -58,6 +59,14 @@ pub(crate) struct TimeChart {
 impl TimeChart {
     pub(crate) fn render(&self) -> Markup {
         let rows = self.rows();
+        let mut markup = Markup::new();
+        figure(&mut markup, &self.title, &unit_name(&self.unit));
+        if rows.is_empty() {
+            // Axes of nothing would have numbers that mean nothing.
+            nothing(&mut markup);
+            markup.close("figure");
+            return markup;
+        }
         let stacks = self.stacks(&rows);
         let values = stacks
             .iter()
@@ -66,8 +75,6 @@ impl TimeChart {
         let exemplars = self.exemplars.iter().map(|exemplar| exemplar.value);
         let scale = Scale::of(values.chain(exemplars), &self.unit, 4);
 
-        let mut markup = Markup::new();
-        figure(&mut markup, &self.title, &unit_name(&self.unit));
         self.legend(&mut markup);
         markup.open("div", &[("class", &"plot")]);
         y_axis(&mut markup, &scale);
@@ -261,62 +268,35 @@ impl TimeChart {
     }
 
     fn table(&self, markup: &mut Markup, rows: &[u64]) {
-        if rows.is_empty() {
-            markup.element(
-                "p",
-                &[("class", &"muted no-data")],
-                &"No values in this range.",
-            );
-            return;
-        }
-        markup
-            .open("details", &[("class", &"data")])
-            .element("summary", &[], &"Data");
-        markup.open(
-            "div",
-            &[
-                ("class", &"scroll"),
-                ("tabindex", &"0"),
-                ("role", &"region"),
-                ("aria-label", &format_args!("Data of {}", self.title)),
-            ],
-        );
-        markup
-            .open("table", &[])
-            .element("caption", &[("class", &"quiet")], &self.title);
-        markup.open("thead", &[]).open("tr", &[]);
-        markup.element("th", &[("scope", &"col")], &"Time");
-        for series in &self.series {
-            let class = format!("number {}", series.class);
-            markup.element("th", &[("scope", &"col"), ("class", &class)], &series.name);
-        }
-        markup.close("tr").close("thead").open("tbody", &[]);
         let columns: Vec<_> = self
             .series
             .iter()
             .map(|series| aligned(series, rows))
             .collect();
-        let skipped = rows.len().saturating_sub(MOST_ROWS);
-        for (index, time) in rows.iter().enumerate().skip(skipped) {
-            markup.open("tr", &[("data-x", &Px(self.x(*time) * 100.0))]);
-            markup
-                .open("th", &[("scope", &"row")])
-                .markup(&crate::page::format::time(*time));
-            markup.close("th");
-            for column in &columns {
-                markup.element(
-                    "td",
-                    &[("class", &"number")],
-                    &quantity(column[index], &self.unit),
-                );
+        let head = |markup: &mut Markup| {
+            column(markup, "", "Time");
+            for series in &self.series {
+                column(markup, &format!("number {}", series.class), &series.name);
             }
-            markup.close("tr");
-        }
-        markup
-            .close("tbody")
-            .close("table")
-            .close("div")
-            .close("details");
+        };
+        data(markup, &self.title, head, |markup| {
+            let skipped = rows.len().saturating_sub(MOST_ROWS);
+            for (index, time) in rows.iter().enumerate().skip(skipped) {
+                markup
+                    .open("tr", &[("data-x", &Px(self.x(*time) * 100.0))])
+                    .open("th", &[("scope", &"row")])
+                    .markup(&crate::page::format::time(*time))
+                    .close("th");
+                for column in &columns {
+                    markup.element(
+                        "td",
+                        &[("class", &"number")],
+                        &quantity(column[index], &self.unit),
+                    );
+                }
+                markup.close("tr");
+            }
+        });
     }
 }
 
@@ -403,6 +383,17 @@ pub(super) fn grid(markup: &mut Markup, scale: &Scale) {
 
 pub(super) fn x_axis(markup: &mut Markup, start: u64, end: u64) {
     let length = end.saturating_sub(start).max(1) as f64;
+    // A script shows the times by the reader's own clock, and takes this away.
+    markup.element(
+        "text",
+        &[
+            ("class", &"zone"),
+            ("x", &Px(-6.0)),
+            ("y", &Px(HEAD + HEIGHT + 16.0)),
+            ("text-anchor", &"end"),
+        ],
+        &"UTC",
+    );
     for TimeTick { time, form } in time_ticks(start, end, 5) {
         let share = (time - start) as f64 / length;
         let Some(text) = rfc3339(time) else { continue };
@@ -529,6 +520,7 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("href=\"/traces/&quot;\""), "{html}");
+        assert!(html.contains("text-anchor=\"end\">UTC</text>"), "{html}");
         assert!(html.contains("cx=\"25%\" cy=\"8\" r=\"4\""), "{html}");
         assert!(
             html.contains("<td class=\"number\">3 s</td><td class=\"number\">–</td>"),
@@ -566,11 +558,9 @@ mod tests {
             exemplars: Vec::new(),
             ..chart(Kind::Lines)
         };
-        assert!(
-            html.render()
-                .to_string()
-                .contains("No values in this range.")
-        );
+        let html = html.render().to_string();
+        assert!(html.contains("No values in this range."), "{html}");
+        assert!(!html.contains("<svg"), "axes of nothing: {html}");
         let nan = TimeChart {
             start: 0,
             end: 0,

@@ -1,9 +1,6 @@
 //! All that is known of one span.
 
-use super::{
-    TraceSpan, Tree, hex, text,
-    waterfall::{explain, kind_name},
-};
+use super::{TraceSpan, Tree, hex, text};
 use crate::page::{
     chart::colour,
     format::{count, duration, time},
@@ -53,7 +50,7 @@ pub(crate) fn detail(spans: &[TraceSpan], tree: &Tree, node: usize, trace_id: &s
         markup.element("p", &[("class", &"alert error")], &message);
     }
     for oddity in &node.oddities {
-        markup.element("p", &[("class", &"alert warn")], &explain(oddity).1);
+        markup.element("p", &[("class", &"alert warn")], &oddity.explain().1);
     }
 
     markup.open("dl", &[("class", &"facts")]);
@@ -73,7 +70,7 @@ pub(crate) fn detail(spans: &[TraceSpan], tree: &Tree, node: usize, trace_id: &s
             &format_args!(" +{after}"),
         );
     });
-    if let Some(kind) = kind_name(span.kind()) {
+    if let Some(kind) = of.kind() {
         fact(&mut markup, "kind", |markup| {
             markup.text(&kind);
         });
@@ -109,20 +106,23 @@ pub(crate) fn detail(spans: &[TraceSpan], tree: &Tree, node: usize, trace_id: &s
             .attributes
             .iter()
             .find(|attribute| attribute.key == key);
-        if let Some(address) = found.and_then(|found| link(key, found.value.as_ref())) {
+        if let Some(address) = found.and_then(|found| link("traces", key, found.value.as_ref())) {
             chip(&mut markup, &address, words);
         }
     }
     if let Some(route) = text(&span.attributes, "http.route") {
         chip(
             &mut markup,
-            &href(&["traces"], &[("service", &of.service), ("route", route)]),
+            &href(
+                &["traces"],
+                &[("service", &of.service), ("route", route), ("since", "all")],
+            ),
             "same route",
         );
     }
     chip(
         &mut markup,
-        &href(&["traces"], &[("service", &of.service)]),
+        &href(&["traces"], &[("service", &of.service), ("since", "all")]),
         "same service",
     );
     markup.close("p");

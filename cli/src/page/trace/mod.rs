@@ -3,6 +3,7 @@
 mod compare;
 mod critical;
 mod detail;
+mod oddity;
 mod tree;
 mod waterfall;
 
@@ -12,13 +13,14 @@ use throughline_receiver::proto::{
     common::v1::{InstrumentationScope, KeyValue, any_value::Value},
     logs::v1::LogRecord,
     resource::v1::Resource,
-    trace::v1::{Span, status::StatusCode},
+    trace::v1::{Span, span::SpanKind, status::StatusCode},
 };
 
 pub(crate) use compare::compare;
 pub(crate) use detail::detail;
+pub(crate) use oddity::Oddity;
 pub(crate) use tree::Tree;
-pub(crate) use waterfall::{Folding, Waterfall, level};
+pub(crate) use waterfall::{Folding, Waterfall};
 
 /// A span with who sent it.
 #[derive(Clone, Debug)]
@@ -55,6 +57,17 @@ impl TraceSpan {
             .status
             .as_ref()
             .is_some_and(|status| status.code() == StatusCode::Error)
+    }
+
+    /// What part it has in a call, where it has one.
+    pub(crate) fn kind(&self) -> Option<&'static str> {
+        match self.span.kind() {
+            SpanKind::Unspecified | SpanKind::Internal => None,
+            SpanKind::Server => Some("server"),
+            SpanKind::Client => Some("client"),
+            SpanKind::Producer => Some("producer"),
+            SpanKind::Consumer => Some("consumer"),
+        }
     }
 }
 

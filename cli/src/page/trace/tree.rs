@@ -7,25 +7,7 @@
 
 use std::collections::HashMap;
 
-use super::{TraceSpan, hex};
-
-/// What is odd about a span.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Oddity {
-    /// It names a parent that is not there, by this id.
-    MissingParent(String),
-    /// It is its own ancestor; here the circle was cut.
-    Cycle,
-    /// Another span has the same id.
-    DuplicateId,
-    /// It ends before it starts.
-    Backwards,
-    /// It has no start.
-    NoTime,
-    /// It is of another service than its parent and starts so many nanoseconds before it, which
-    /// only a clock can do.
-    ClockSkew(u64),
-}
+use super::{Oddity, TraceSpan, hex};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Node {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use opentelemetry_proto::tonic::{common::v1::KeyValue, trace::v1::Span};
 
 use crate::{
-    page::{format::duration, query::href, trace::level},
+    page::{format::duration, query::href, record::level},
     store::{RecordFilter, SpanFilter, SpanRow, StoreError, Stored, Term, UserIssue},
     views::{
         App,

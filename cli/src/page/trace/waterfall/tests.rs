@@ -7,10 +7,13 @@ use throughline_receiver::proto::{
 };
 
 use super::{
-    super::{detail, fixture::span},
+    folding::{MOST_ROWS, ROWS},
     *,
 };
-use crate::page::Query;
+use crate::page::{
+    Query,
+    trace::{detail, fixture::span},
+};
 
 const HOSTILE: &str = "</a><script>alert(1)</script>\"'";
 
@@ -129,7 +132,7 @@ fn errors_and_records_stand_under_their_span() {
         .map(Some)
     );
     assert!(
-        html.contains("Show 1 record more") || html.contains("Show 1 record"),
+        html.contains("Show 1 more record among the spans"),
         "{html}"
     );
     assert!(html.contains("href=\"/logs/41\""), "{html}");
