@@ -13,6 +13,7 @@ mod points;
 mod reader;
 mod red;
 mod retention;
+mod rollup;
 mod schema;
 #[cfg(test)]
 mod tests;

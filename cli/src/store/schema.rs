@@ -59,15 +59,16 @@ CREATE INDEX record_warn ON record (id) WHERE severity >= 13;
 CREATE VIRTUAL TABLE record_text USING fts5(
     body, attributes, content='', contentless_delete=1, tokenize='unicode61');
 
--- Requests by endpoint, and records by stream, in slices of ten seconds.
+-- Requests by endpoint, and records by stream, in slices of ten seconds; again in longer parts of
+-- so many slices as `width` says, each counted from 1970.
 CREATE TABLE red (
-    slice INTEGER NOT NULL, service INTEGER NOT NULL, name INTEGER NOT NULL, kind INTEGER NOT NULL,
+    width INTEGER NOT NULL, slice INTEGER NOT NULL, service INTEGER NOT NULL, name INTEGER NOT NULL, kind INTEGER NOT NULL,
     count INTEGER NOT NULL, errors INTEGER NOT NULL, total INTEGER NOT NULL, durations BLOB NOT NULL,
-    PRIMARY KEY (slice, service, name, kind)) WITHOUT ROWID;
+    PRIMARY KEY (width, slice, service, name, kind)) WITHOUT ROWID;
 CREATE TABLE volume (
-    slice INTEGER NOT NULL, service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
+    width INTEGER NOT NULL, slice INTEGER NOT NULL, service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
     level INTEGER NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (slice, service, stream, event, level)) WITHOUT ROWID;
+    PRIMARY KEY (width, slice, service, stream, event, level)) WITHOUT ROWID;
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,

@@ -381,18 +381,15 @@ impl Writer {
                     scope
                 ])?;
                 if red::is_entry(item.kind, item.parent.is_some()) {
-                    self.red.span(
-                        connection,
-                        &red::Span {
-                            row: place.row,
-                            start: item.start,
-                            duration: item.duration,
-                            service: resource.service,
-                            name,
-                            kind: item.kind,
-                            error: item.status == 2,
-                        },
-                    )?;
+                    self.red.span(&red::Span {
+                        row: place.row,
+                        start: item.start,
+                        duration: item.duration,
+                        service: resource.service,
+                        name,
+                        kind: item.kind,
+                        error: item.status == 2,
+                    });
                 } else {
                     self.red.seen_span(place.row);
                 }
