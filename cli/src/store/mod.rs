@@ -15,6 +15,7 @@ mod red;
 mod retention;
 mod rollup;
 mod schema;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -38,6 +39,7 @@ pub(crate) use issues::SentryEnvelope;
 pub(crate) use outbox::{Kind as OutboxKind, Outbox, Waiting};
 pub(crate) use reader::*;
 pub(crate) use red::SLICE_SECONDS;
+pub(crate) use subjects::{OTHERS, Others, SubjectKind};
 
 use crate::wire::{self, Malformed};
 use writer::{Queue, Work};

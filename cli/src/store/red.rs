@@ -140,15 +140,8 @@ impl Red {
     /// counts what was stored and not yet counted.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), StoreError> {
         *self = Self::default();
-        let counted = |name: &str| -> Result<i64, StoreError> {
-            Ok(connection
-                .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
-                .query_row([name], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0))
-        };
-        self.spans = counted("counted_spans")?;
-        self.records = counted("counted_records")?;
+        self.spans = counted(connection, "counted_spans")?;
+        self.records = counted(connection, "counted_records")?;
         let mut spans = connection.prepare(
             "SELECT id, start, duration, service, name, kind, status, parent IS NOT NULL
              FROM span WHERE id > ?1",
@@ -186,6 +179,15 @@ impl Red {
         }
         Ok(())
     }
+}
+
+/// The last row that is counted.
+pub(super) fn counted(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0))
 }
 
 /// The first number of a severity's range, so that records of a level are one row.

@@ -126,6 +126,7 @@ fn delete_chunks(connection: &Connection, before: i64) -> Result<Gone, StoreErro
 fn sweep_others(connection: &Connection, before: i64, full: bool) -> Result<(), StoreError> {
     let slice = before / 1_000_000_000 / super::red::SLICE_SECONDS;
     super::rollup::sweep(connection, slice)?;
+    super::subjects::sweep(connection, before)?;
     super::issues::sweep(connection, before, full)?;
     let mut points = before;
     if full {

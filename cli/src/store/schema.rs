@@ -70,6 +70,19 @@ CREATE TABLE volume (
     level INTEGER NOT NULL, count INTEGER NOT NULL,
     PRIMARY KEY (width, slice, service, stream, event, level)) WITHOUT ROWID;
 
+-- Who and what was seen, by the hour or the day as `width` says in hours; `stream` is -1 for
+-- requests. What was left out of a kind, as there was too much of it, is counted.
+CREATE TABLE subject (
+    width INTEGER NOT NULL, hour INTEGER NOT NULL, kind INTEGER NOT NULL, value TEXT NOT NULL,
+    service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
+    count INTEGER NOT NULL, errors INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    others BLOB NOT NULL,
+    PRIMARY KEY (width, kind, hour, value, service, stream, event)) WITHOUT ROWID;
+CREATE TABLE subject_left_out (
+    width INTEGER NOT NULL, hour INTEGER NOT NULL, kind INTEGER NOT NULL,
+    subjects INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (width, kind, hour)) WITHOUT ROWID;
+
 CREATE TABLE series (
     id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,
     service INTEGER NOT NULL REFERENCES text, name INTEGER NOT NULL REFERENCES text,

@@ -1,6 +1,7 @@
 //! The store as its users see it: what was sent is found again.
 
 mod rollup;
+mod subjects;
 
 use std::{path::Path, time::Duration};
 

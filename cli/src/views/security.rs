@@ -11,7 +11,7 @@ use super::{
     failure::failure,
     lines::line,
     links::{self, Links},
-    stream::{Item, Records, read, says},
+    stream::{Item, Records, at_least, read, says},
     table::{Cell, Table},
     volume::{by_name, totals},
 };
@@ -22,10 +22,11 @@ use crate::{
         markup::Markup,
         table::LogTable,
     },
-    store::{Reader, RecordFilter, StoreError, Volume},
+    store::{Order, Reader, RecordFilter, StoreError, SubjectFilter, SubjectKind, Volume},
 };
 
 const STREAM: &str = "security";
+const FAILED: &str = "auth.login.failed";
 
 /// More failed logins than this within the window are told as many: the bound of the SDK's own
 /// signal.
@@ -93,7 +94,19 @@ fn answer(reader: &Reader, context: &Context, links: &Links) -> Result<Security,
         },
     )?;
     let logins = Logins::of(&records);
-    let (addresses, users) = (logins.addresses(links), logins.users(links));
+    let (addresses, users) = if records.more {
+        let counted = |kind| Failures::counted(reader, context, kind);
+        (
+            counted(SubjectKind::LoginAddress)?,
+            counted(SubjectKind::Login)?,
+        )
+    } else {
+        (Failures::of(&logins.addresses), Failures::of(&logins.users))
+    };
+    let (addresses, users) = (
+        logins.addresses(&addresses, links),
+        logins.users(&users, links),
+    );
     Ok(Security {
         cards: cards(&records),
         note: records.note(),
@@ -225,7 +238,7 @@ impl Logins {
         let mut logins = Self::default();
         for (row, record) in &records.items {
             let failed = match row.event.as_deref() {
-                Some("auth.login.failed") => true,
+                Some(FAILED) => true,
                 Some("auth.login.succeeded") => false,
                 _ => continue,
             };
@@ -260,78 +273,140 @@ impl Logins {
         logins
     }
 
-    fn addresses(&self, links: &Links) -> Table {
+    fn addresses(&self, failures: &Failures, links: &Links) -> Table {
         let mut table = Table::new(
             "Failed logins by address",
             &["Address", "#Failed", "#Users tried", "Last", ""],
             "Nobody failed to log in in this range.",
         );
-        for (address, tries) in most(&self.addresses) {
-            let sign = if tries.others.len() >= MANY_USERS {
-                Cell::badge("tries many users", "error")
-            } else if tries.got_in() {
-                Cell::badge("got in after many tries", "error")
-            } else if tries.densest() > MANY_FAILURES {
-                Cell::badge("tries many times", "warn")
-            } else {
-                Cell::default()
+        for one in &failures.most {
+            let many = one.others >= MANY_USERS;
+            let sign = match self.addresses.get(&one.name) {
+                _ if many => Cell::badge("tries many users", "error"),
+                Some(tries) if tries.got_in() => Cell::badge("got in after many tries", "error"),
+                Some(tries) if tries.densest() > MANY_FAILURES => {
+                    Cell::badge("tries many times", "warn")
+                }
+                _ => Cell::default(),
             };
-            let row = table.row(
-                address,
-                vec![
-                    Cell::text(address).to(links.address(address)),
-                    Cell::number(tries.failures.len() as u64),
-                    Cell::number(tries.others.len() as u64),
-                    Cell::ago(tries.last()),
-                    sign,
-                ],
-            );
-            if tries.others.len() >= MANY_USERS {
+            let row = table.row(one.name.as_str(), one.cells(links.address(&one.name), sign));
+            if many {
                 row.class = "error";
             }
         }
-        left_out(&mut table, self.addresses.len());
+        failures.note(&mut table);
         table
     }
 
-    fn users(&self, links: &Links) -> Table {
+    fn users(&self, failures: &Failures, links: &Links) -> Table {
         let mut table = Table::new(
             "Failed logins by user",
             &["User", "#Failed", "#From addresses", "Last", ""],
             "Nobody failed to log in in this range.",
         );
-        for (user, tries) in most(&self.users) {
-            let sign = if tries.got_in() {
-                Cell::badge("got in after many tries", "error")
-            } else if tries.densest() > MANY_FAILURES {
-                Cell::badge("many times", "warn")
-            } else {
-                Cell::default()
+        for one in &failures.most {
+            let sign = match self.users.get(&one.name) {
+                Some(tries) if tries.got_in() => Cell::badge("got in after many tries", "error"),
+                Some(tries) if tries.densest() > MANY_FAILURES => Cell::badge("many times", "warn"),
+                _ => Cell::default(),
             };
-            table.row(
-                user,
-                vec![
-                    Cell::text(user).to(links.user(user)),
-                    Cell::number(tries.failures.len() as u64),
-                    Cell::number(tries.others.len() as u64),
-                    Cell::ago(tries.last()),
-                    sign,
-                ],
-            );
+            table.row(one.name.as_str(), one.cells(links.user(&one.name), sign));
         }
-        left_out(&mut table, self.users.len());
+        failures.note(&mut table);
         table
     }
 }
 
-fn most(tries: &BTreeMap<String, Tries>) -> Vec<(&str, &Tries)> {
-    let mut most: Vec<_> = tries
-        .iter()
-        .map(|(name, tries)| (name.as_str(), tries))
-        .collect();
-    most.sort_by_key(|(_, tries)| std::cmp::Reverse((tries.failures.len(), tries.last())));
-    most.truncate(ROWS);
-    most
+/// Who failed to log in, those first who did so most often.
+#[derive(Debug, Default)]
+struct Failures {
+    most: Vec<Failed>,
+    all: u64,
+    /// They were counted by the hour as they came; so many were left out.
+    counted: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    name: String,
+    times: u64,
+    others: usize,
+    /// How many others, as it is shown.
+    shown: String,
+    last: u64,
+}
+
+impl Failed {
+    fn cells(&self, href: String, sign: Cell) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.name).to(href),
+            Cell::number(self.times),
+            Cell::text(&self.shown).class("number"),
+            Cell::ago(self.last),
+            sign,
+        ]
+    }
+}
+
+impl Failures {
+    fn of(tries: &BTreeMap<String, Tries>) -> Self {
+        let mut most: Vec<_> = tries.iter().collect();
+        most.sort_by_key(|(_, tries)| std::cmp::Reverse((tries.failures.len(), tries.last())));
+        most.truncate(ROWS);
+        let most = most.into_iter().map(|(name, tries)| Failed {
+            name: name.clone(),
+            times: tries.failures.len() as u64,
+            others: tries.others.len(),
+            shown: count(tries.others.len() as u64),
+            last: tries.last(),
+        });
+        Self {
+            most: most.collect(),
+            all: tries.len() as u64,
+            counted: None,
+        }
+    }
+
+    fn counted(reader: &Reader, context: &Context, kind: SubjectKind) -> Result<Self, StoreError> {
+        let found = reader.subjects(
+            &SubjectFilter {
+                kind,
+                since: context.since,
+                service: context.service.as_deref(),
+                event: Some(FAILED),
+                part: "",
+                order: Order::MostFrequent,
+            },
+            ROWS,
+        )?;
+        let most = found.items.into_iter().map(|one| Failed {
+            times: one.records,
+            others: one.others.count(),
+            shown: at_least(&one.others),
+            last: one.last,
+            name: one.value,
+        });
+        Ok(Self {
+            most: most.collect(),
+            all: found.all,
+            counted: Some(found.left_out),
+        })
+    }
+
+    fn note(&self, table: &mut Table) {
+        left_out(table, usize::try_from(self.all).unwrap_or(usize::MAX));
+        let Some(lost) = self.counted else { return };
+        if !table.note.is_empty() {
+            table.note.push_str(", ");
+        }
+        table.note.push_str("of all records by full hours");
+        if lost > 0 {
+            table.note.push_str(&format!(
+                "; {} who came once or rarely are left out",
+                count(lost)
+            ));
+        }
+    }
 }
 
 fn left_out(table: &mut Table, all: usize) {

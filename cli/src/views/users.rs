@@ -63,9 +63,10 @@ pub(super) async fn users(State(app): State<App>, request: PageRequest) -> Respo
     }
     let context = Context::of(&app, &request);
     let view = context.clone();
+    let part = query.get("q").unwrap_or_default().to_owned();
     let answer = app
         .readers
-        .ask(move |reader| Ok((services(reader)?, Seen::read(reader, &view)?)))
+        .ask(move |reader| Ok((services(reader)?, Seen::read(reader, &view, &part)?)))
         .await;
     match answer {
         Ok((services, seen)) => Shell::new(&request, View::Users, "Users")
@@ -122,25 +123,20 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
         (&mut users, &seen.users, false),
         (&mut addresses, &seen.addresses, true),
     ] {
-        let mut found: Vec<_> = all
-            .iter()
-            .filter(|(id, _)| id.to_lowercase().contains(&q.to_lowercase()))
-            .collect();
-        found.sort_by_key(|(_, one)| std::cmp::Reverse(one.last));
-        if found.len() > ROWS {
-            table.note = format!("the latest {ROWS} of {}", count(found.len() as u64));
+        if all.all > all.lines.len() as u64 {
+            table.note = format!("the latest {ROWS} of {}", count(all.all));
         }
-        for (id, one) in found.into_iter().take(ROWS) {
+        for one in &all.lines {
             let failed = Cell::number(one.failed);
             let (href, third) = if address {
-                (links.address(id), one.security)
+                (links.address(&one.id), one.security)
             } else {
-                (links.user(id), one.records)
+                (links.user(&one.id), one.records)
             };
             table.row(
-                id.as_str(),
+                one.id.as_str(),
                 vec![
-                    Cell::text(id).to(href).class("id"),
+                    Cell::text(&one.id).to(href).class("id"),
                     Cell::number(one.requests),
                     if one.failed > 0 {
                         failed.class("number error-text")
@@ -148,7 +144,7 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
                         failed
                     },
                     Cell::number(third),
-                    Cell::number(one.others.len() as u64),
+                    Cell::text(&one.others).class("number"),
                     Cell::ago(one.last),
                 ],
             );

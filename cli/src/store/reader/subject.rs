@@ -1,8 +1,6 @@
 //! What else is known of a record, a request, a user or an address.
 
-use std::{
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 

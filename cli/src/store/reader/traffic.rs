@@ -141,10 +141,9 @@ impl Reader {
         )?;
         for piece in pieces(slice_of(since), HOUR) {
             let found: Option<i64> = first
-                .query_row(
-                    params![piece.width, piece.from, piece.to, service],
-                    |row| row.get(0),
-                )
+                .query_row(params![piece.width, piece.from, piece.to, service], |row| {
+                    row.get(0)
+                })
                 .optional()?;
             if let Some(found) = found {
                 // Among the slices of the part: what is deleted goes by these.
@@ -174,8 +173,7 @@ impl Reader {
             while let Some(row) = rows.next()? {
                 let (service, part): (i64, i64) = (row.get(0)?, row.get(1)?);
                 let (from, to) = (part * piece.width, (part + 1) * piece.width);
-                let slice: Option<i64> =
-                    within.query_row([from, to, service], |row| row.get(0))?;
+                let slice: Option<i64> = within.query_row([from, to, service], |row| row.get(0))?;
                 // The pieces are in the order of time.
                 last.insert(service, slice.unwrap_or(from));
             }
@@ -251,10 +249,11 @@ impl Reader {
 
     /// When the first record that is counted happened, in seconds since 1970.
     pub(crate) fn first_volume(&self) -> Result<Option<i64>, StoreError> {
-        let slice: Option<i64> =
-            self.connection.query_row("SELECT min(slice) FROM volume WHERE width = 1", [], |row| {
-                row.get(0)
-            })?;
+        let slice: Option<i64> = self.connection.query_row(
+            "SELECT min(slice) FROM volume WHERE width = 1",
+            [],
+            |row| row.get(0),
+        )?;
         Ok(slice.map(|slice| slice * SLICE_SECONDS))
     }
 

@@ -152,7 +152,9 @@ async fn a_long_range_is_told_as_its_slices_tell_it() {
             .map(|slice| slice.at)
             .min();
         assert_eq!(
-            reader.first_request(since_nanoseconds, Some("shop")).unwrap(),
+            reader
+                .first_request(since_nanoseconds, Some("shop"))
+                .unwrap(),
             first
         );
         let names = reader.routes(since_nanoseconds, None, 10).unwrap();
@@ -160,7 +162,10 @@ async fn a_long_range_is_told_as_its_slices_tell_it() {
     }
     let seen = &reader.last_seen((now - DAY) * SECOND).unwrap()[0];
     let newest = moments(0, 2_000).max().unwrap();
-    assert!(seen.spans.abs_diff(newest) <= 20_000 * MILLISECOND, "{seen:?}");
+    assert!(
+        seen.spans.abs_diff(newest) <= 20_000 * MILLISECOND,
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
