@@ -2,10 +2,14 @@
 //! can read all of its spans and records.
 //!
 //! They are counted in hours and in days, written with the counts of requests and in the same
-//! transaction. An attack brings more addresses than anybody reads: of one kind and hour, or day,
+//! transaction, or of many at once only every few seconds. What was not written when a process was
+//! killed is read again from the items themselves. An attack brings more addresses than anybody reads: of one kind and hour, or day,
 //! the newest and the most frequent are kept, and what was left out is counted.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -23,11 +27,19 @@ const MOST: usize = 20_000;
 const NEWEST: usize = 10_000;
 const FREQUENT: usize = 5_000;
 
+/// So many are written every second; more of them wait this long, as most come again meanwhile.
+const SOON: usize = 4_000;
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Of those that a subject was seen with, so many are told apart.
 pub(crate) const OTHERS: usize = 32;
 
 /// A longer name is cut, as names are.
 const NAME: usize = 200;
+
+/// The facts that tell how far is counted.
+const SPANS: &str = "subject_spans";
+const RECORDS: &str = "subject_records";
 
 /// What the requests of somebody are counted as, beside the streams of records.
 pub(super) const REQUESTS: i64 = -1;
@@ -184,6 +196,8 @@ pub(super) struct Subjects {
     /// How many rows there are of a width, a part and a kind; those that were written lately.
     rows: HashMap<(i64, i64, SubjectKind), usize>,
     left_out: BTreeMap<(i64, SubjectKind), (i64, i64)>,
+    /// When it was written last, if that was not long ago.
+    written: Option<Instant>,
 }
 
 impl Subjects {
@@ -266,8 +280,27 @@ impl Subjects {
         }
     }
 
-    /// Writes what was counted, in the transaction that is open.
+    /// Has the next write write all.
+    pub(super) fn hurry(&mut self) {
+        self.written = None;
+    }
+
+    /// Writes what was counted, in the transaction that is open and in which [`red::Red`] has
+    /// written what it counted of the same items.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
+        let many = self.seen.values().map(HashMap::len).sum::<usize>() > SOON;
+        if many && self.written.is_some_and(|at| at.elapsed() < PATIENCE) {
+            return Ok(());
+        }
+        self.written = Some(Instant::now());
+        for (ours, theirs) in [(SPANS, "counted_spans"), (RECORDS, "counted_records")] {
+            connection
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO fact (name, value)
+                     SELECT ?1, value FROM fact WHERE name = ?2",
+                )?
+                .execute([ours, theirs])?;
+        }
         for ((hour, kind), (subjects, count)) in std::mem::take(&mut self.left_out) {
             for width in WIDTHS {
                 leave_out(connection, (width, hour / width, kind), subjects, count)?;
@@ -304,8 +337,8 @@ impl Subjects {
         Ok(())
     }
 
-    /// Forgets what is not written, and counts what is stored and not counted yet: by the same
-    /// facts as the counts of requests, from the items themselves.
+    /// Forgets what is not written, and counts what is stored and not counted yet, from the items
+    /// themselves.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), StoreError> {
         *self = Self::default();
         let mut bodies = Bodies::default();
@@ -313,7 +346,7 @@ impl Subjects {
             "SELECT chunk, position, length, start, service, kind, status, parent IS NOT NULL,
                 coalesce(http_status, 0) FROM span WHERE id > ?1",
         )?;
-        let mut rows = spans.query([red::counted(connection, "counted_spans")?])?;
+        let mut rows = spans.query([red::counted(connection, SPANS)?])?;
         while let Some(row) = rows.next()? {
             if !red::is_entry(row.get(5)?, row.get(7)?) {
                 continue;
@@ -334,7 +367,7 @@ impl Subjects {
                 coalesce((SELECT text FROM text WHERE id = event), '')
              FROM record WHERE id > ?1",
         )?;
-        let mut rows = records.query([red::counted(connection, "counted_records")?])?;
+        let mut rows = records.query([red::counted(connection, RECORDS)?])?;
         while let Some(row) = rows.next()? {
             let bytes = bodies.bytes(connection, (row.get(0)?, row.get(1)?, row.get(2)?))?;
             let mut named = None;

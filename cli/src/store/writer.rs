@@ -220,6 +220,7 @@ impl Writer {
             }
             self.fold();
         }
+        self.subjects.hurry();
         self.upkeep();
         // The file alone is the whole database then.
         self.connection

@@ -242,6 +242,10 @@ fn of_a_flood_the_newest_and_the_most_frequent_stay_and_the_rest_is_counted() {
         let named: Box<Named> = named.unwrap();
         all.span(start + number * 1_000, 1, false, &named);
     };
+    let counted = || -> i64 {
+        let sql = "SELECT coalesce(sum(count), 0) FROM subject";
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
     for number in 0..50 {
         seen(&mut all, number, "often");
     }
@@ -251,6 +255,11 @@ fn of_a_flood_the_newest_and_the_most_frequent_stay_and_the_rest_is_counted() {
         for number in from..to {
             seen(&mut all, number, &format!("address {number}"));
         }
+        // So many wait, but not for ever.
+        let before = counted();
+        all.write(&connection).unwrap();
+        assert_eq!(counted() == before, from > 100);
+        all.hurry();
         all.write(&connection).unwrap();
     }
     let reader = Reader::open(&path).unwrap();
