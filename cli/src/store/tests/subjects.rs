@@ -172,6 +172,12 @@ async fn users_addresses_and_actors_are_counted_by_name_service_and_range() {
         };
         assert_eq!(rows(&reader, &since), expected, "{hours} hours");
     }
+    // Of the hour in which the range begins, only who was seen in the range.
+    let since = SubjectFilter {
+        since: now(),
+        ..users.clone()
+    };
+    assert_eq!(rows(&reader, &since), []);
     let one = reader.subjects(&users, 1).unwrap();
     assert_eq!((one.items.len(), one.all, one.left_out), (1, 2, 0));
 }
