@@ -29,13 +29,13 @@ const FREQUENT: usize = 5_000;
 
 /// So many are written every second; more of them wait this long, as most come again meanwhile.
 const SOON: usize = 4_000;
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Of those that a subject was seen with, so many are told apart.
 pub(crate) const OTHERS: usize = 32;
 
 /// A longer name is cut, as names are.
-const NAME: usize = 200;
+const LONGEST: usize = 200;
 
 /// The facts that tell how far is counted.
 const SPANS: &str = "subject_spans";
@@ -64,30 +64,37 @@ pub(crate) enum SubjectKind {
 
 /// The attributes of one item that name somebody, or something.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Named([Option<Box<str>>; KEYS.len()]);
+pub(super) struct Named([Option<Box<str>>; 8]);
 
-const KEYS: [&str; 8] = [
-    "user.id",
-    "client.address",
-    "user.name",
-    "user.email",
-    "audit.actor",
-    "audit.action",
-    "audit.resource.type",
-    "audit.outcome",
-];
+const USER: usize = 0;
+const ADDRESS: usize = 1;
+const NAME: usize = 2;
+const EMAIL: usize = 3;
+const ACTOR: usize = 4;
+const ACTION: usize = 5;
+const RESOURCE_TYPE: usize = 6;
+const OUTCOME: usize = 7;
 
 /// Most items have none of these attributes, and pay nothing.
 pub(super) type MaybeNamed = Option<Box<Named>>;
 
 /// Notes an attribute that names somebody.
 pub(super) fn note(named: &mut MaybeNamed, attribute: &AttributeView<'_>) {
-    let Some(place) = KEYS.iter().position(|key| *key == attribute.key) else {
-        return;
+    // This is asked of every attribute that comes.
+    let place = match attribute.key {
+        "user.id" => USER,
+        "client.address" => ADDRESS,
+        "user.name" => NAME,
+        "user.email" => EMAIL,
+        "audit.actor" => ACTOR,
+        "audit.action" => ACTION,
+        "audit.resource.type" => RESOURCE_TYPE,
+        "audit.outcome" => OUTCOME,
+        _ => return,
     };
     let value: Box<str> = match attribute.value {
         ValueView::Text(text) if !text.is_empty() => {
-            let mut end = text.len().min(NAME);
+            let mut end = text.len().min(LONGEST);
             while !text.is_char_boundary(end) {
                 end -= 1;
             }
@@ -124,6 +131,22 @@ struct Seen {
 }
 
 impl Seen {
+    fn add(&mut self, time: i64, failed: bool, other: &str) {
+        self.first = if self.count == 0 {
+            time
+        } else {
+            self.first.min(time)
+        };
+        self.last = self.last.max(time);
+        self.count += 1;
+        self.errors += i64::from(failed);
+        if !other.is_empty() {
+            // The lower half of a hash is one.
+            #[allow(clippy::cast_possible_truncation)]
+            self.others.add(xxh3_64(other.as_bytes()) as u32);
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.first = if self.count == 0 {
             other.first
@@ -204,7 +227,7 @@ impl Subjects {
     /// A request that was answered.
     pub(super) fn span(&mut self, time: u64, service: i64, failed: bool, named: &Named) {
         let hour = chunk::time(time) / HOUR;
-        let (user, address) = (named.of(0), named.of(1));
+        let (user, address) = (named.of(USER), named.of(ADDRESS));
         for (kind, one, other) in [
             (SubjectKind::User, user, address),
             (SubjectKind::Address, address, user),
@@ -231,22 +254,22 @@ impl Subjects {
                 false,
             );
         };
-        let (user, address) = (named.of(0), named.of(1));
+        let (user, address) = (named.of(USER), named.of(ADDRESS));
         add(SubjectKind::User, 0, user, address);
         add(SubjectKind::Address, 0, address, user);
         if matches!(
             sight.event_name,
             "auth.login.failed" | "auth.login.succeeded"
         ) {
-            let login = named.first_of(&[2, 0, 3]);
+            let login = named.first_of(&[NAME, USER, EMAIL]);
             add(SubjectKind::Login, event, login, address);
             add(SubjectKind::LoginAddress, event, address, login);
         }
         if sight.stream_name == "audit" {
-            add(SubjectKind::Actor, 0, named.first_of(&[0, 4]), "");
-            add(SubjectKind::Action, 0, named.of(5), "");
-            add(SubjectKind::ResourceType, 0, named.of(6), "");
-            add(SubjectKind::Outcome, 0, named.of(7), "");
+            add(SubjectKind::Actor, 0, named.first_of(&[USER, ACTOR]), "");
+            add(SubjectKind::Action, 0, named.of(ACTION), "");
+            add(SubjectKind::ResourceType, 0, named.of(RESOURCE_TYPE), "");
+            add(SubjectKind::Outcome, 0, named.of(OUTCOME), "");
         }
     }
 
@@ -255,29 +278,17 @@ impl Subjects {
             return;
         }
         let of_group = self.seen.entry(group).or_default();
-        if !of_group.contains_key(one) {
-            if of_group.len() >= MOST {
-                let left_out = self.left_out.entry((group.0, group.1)).or_default();
-                trim(of_group, left_out);
-            }
-            of_group.insert(one.into(), Seen::default());
-        }
         if let Some(seen) = of_group.get_mut(one) {
-            let time = chunk::time(time);
-            seen.first = if seen.count == 0 {
-                time
-            } else {
-                seen.first.min(time)
-            };
-            seen.last = seen.last.max(time);
-            seen.count += 1;
-            seen.errors += i64::from(failed);
-            if !other.is_empty() {
-                // The lower half of a hash is one.
-                #[allow(clippy::cast_possible_truncation)]
-                seen.others.add(xxh3_64(other.as_bytes()) as u32);
-            }
+            seen.add(chunk::time(time), failed, other);
+            return;
         }
+        if of_group.len() >= MOST {
+            let left_out = self.left_out.entry((group.0, group.1)).or_default();
+            trim(of_group, left_out);
+        }
+        let mut seen = Seen::default();
+        seen.add(chunk::time(time), failed, other);
+        of_group.insert(one.into(), seen);
     }
 
     /// Has the next write write all.
