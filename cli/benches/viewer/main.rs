@@ -7,6 +7,7 @@
 //! cargo bench -p throughline-cli --bench viewer -- spans --seconds 10 --rounds 1
 //! cargo bench -p throughline-cli --bench viewer -- signals                      # spans, records, points; gRPC and HTTP
 //! cargo bench -p throughline-cli --bench viewer -- pages --spans 1000000
+//! cargo bench -p throughline-cli --bench viewer -- pages --days 7               # spread over a week
 //! ```
 //!
 //! Servers stay on the first core; the load and everything else of this program on the second.
@@ -39,7 +40,7 @@ use nix::{
 
 use client::Transport;
 use load::{Outcome, Pace, Target, run};
-use requests::{Requests, SPANS, Signal, trace_id};
+use requests::{Requests, SPANS, Signal, Spread, trace_id};
 use server::{Server, System, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -64,6 +65,9 @@ struct Options {
     /// Spans that are stored before the pages are asked for
     #[arg(long, default_value_t = 1_000_000)]
     spans: u64,
+    /// Over how many days these are spread; not given, it is measured at once and over a week
+    #[arg(long)]
+    days: Option<u64>,
     /// This program is Jaeger; else it is taken out of the image of the stack
     #[arg(long)]
     jaeger: Option<PathBuf>,
@@ -92,7 +96,10 @@ fn main() -> Result<ExitCode> {
         runtime.block_on(signals(&options))?;
     }
     if wants(Part::Pages) {
-        met &= runtime.block_on(pages_of_a_million(&options))?;
+        let days = options.days.map_or(vec![0, 7], |days| vec![days]);
+        for days in days {
+            met &= runtime.block_on(pages_of_a_million(&options, days))?;
+        }
     }
     Ok(if met {
         ExitCode::SUCCESS
@@ -350,8 +357,11 @@ async fn signals(options: &Options) -> Result<()> {
     Ok(())
 }
 
-async fn pages_of_a_million(options: &Options) -> Result<bool> {
-    println!("\n## Pages\n");
+async fn pages_of_a_million(options: &Options, days: u64) -> Result<bool> {
+    match days {
+        0 => println!("\n## Pages\n"),
+        days => println!("\n## Pages, of {days} days\n"),
+    }
     let server = Server::start(System::ViewerDisk, Path::new(""))?;
     let target = Target {
         address: server.grpc,
@@ -362,7 +372,17 @@ async fn pages_of_a_million(options: &Options) -> Result<bool> {
         (Signal::Records, options.spans * 3 / 10),
         (Signal::Spans, options.spans),
     ] {
-        let requests = Arc::new(Requests::new(signal));
+        let mut requests = Requests::new(signal);
+        if days > 0 {
+            let length = days * 86_400 * 1_000_000_000;
+            let number = items.div_ceil(requests.items() as u64);
+            requests = requests.spread(Spread {
+                from: load::now() - length,
+                length,
+                requests: number,
+            });
+        }
+        let requests = Arc::new(requests);
         let next = Arc::new(AtomicU64::new(0));
         let outcome = run(target, &requests, &next, Pace::Items(items)).await?;
         println!(

@@ -88,14 +88,35 @@ struct Template {
     bytes: Vec<u8>,
     /// Where a trace id lies, with the number of its trace in this request.
     traces: Vec<(usize, u64)>,
-    times: Vec<usize>,
+    /// Where a time lies, with the place of what it is of: the number of its trace, or of its
+    /// record.
+    times: Vec<(usize, u64)>,
     items: usize,
+    places: u64,
+}
+
+/// Over which time what is sent has happened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spread {
+    /// When the first of it happened, in nanoseconds since 1970, and how long until the last.
+    pub(crate) from: u64,
+    pub(crate) length: u64,
+    pub(crate) requests: u64,
+}
+
+impl Spread {
+    /// When something at that part of a request happened.
+    fn at(&self, request: u64, place: u64, places: u64) -> u64 {
+        let done = (request * places + place) as f64 / (self.requests * places) as f64;
+        self.from + (self.length as f64 * done.min(1.0)) as u64
+    }
 }
 
 /// The requests of one signal.
 pub(crate) struct Requests {
     pub(crate) signal: Signal,
     templates: Vec<Template>,
+    spread: Option<Spread>,
 }
 
 impl Requests {
@@ -108,19 +129,33 @@ impl Requests {
                 Signal::Points => points(&mut random, variant),
             })
             .collect();
-        Self { signal, templates }
+        Self {
+            signal,
+            templates,
+            spread: None,
+        }
     }
 
-    /// The request of this number, which no other request of a run has, with times up to `now`.
+    /// The same, but what is sent happened over so long.
+    pub(crate) fn spread(mut self, spread: Spread) -> Self {
+        self.spread = Some(spread);
+        self
+    }
+
+    /// The request of this number, which no other request of a run has, with times up to `now`,
+    /// or where they were spread.
     pub(crate) fn make(&self, number: u64, now: u64) -> (Vec<u8>, usize) {
         let template = &self.templates[(number % VARIANTS as u64) as usize];
         let mut bytes = template.bytes.clone();
         for &(at, trace) in &template.traces {
             bytes[at..at + 16].copy_from_slice(&trace_id(number, trace));
         }
-        for &at in &template.times {
+        for &(at, place) in &template.times {
             let mut time = [0; 8];
             time.copy_from_slice(&bytes[at..at + 8]);
+            let now = self
+                .spread
+                .map_or(now, |spread| spread.at(number, place, template.places));
             let moved = u64::from_le_bytes(time) - EPOCH + now - 1_000_000_000;
             bytes[at..at + 8].copy_from_slice(&moved.to_le_bytes());
         }
@@ -149,7 +184,7 @@ pub(crate) fn trace_id(request: u64, trace: u64) -> [u8; 16] {
 /// Finds what has to be written over: ids begin with eight bytes that nothing else has, and
 /// times are the fixed numbers of the hours after [`EPOCH`].
 fn template(bytes: Vec<u8>, items: usize, ids: usize, moments: usize) -> Template {
-    let mut traces = Vec::new();
+    let mut traces: Vec<(usize, u64)> = Vec::new();
     let mut times = Vec::new();
     let mut at = 0;
     while at + 8 <= bytes.len() {
@@ -161,7 +196,13 @@ fn template(bytes: Vec<u8>, items: usize, ids: usize, moments: usize) -> Templat
             traces.push((at, u64::from_be_bytes(trace)));
             at += 16;
         } else if (EPOCH..EPOCH + 60_000_000_000).contains(&u64::from_le_bytes(word)) {
-            times.push(at);
+            // A span's trace lies before its times; of a record's two, one on each side.
+            let place = match ids {
+                0 => 0,
+                _ if moments == 2 * ids => times.len() as u64 / 2,
+                _ => traces.last().map_or(0, |(_, trace)| *trace),
+            };
+            times.push((at, place));
             at += 8;
         } else {
             at += 1;
@@ -170,6 +211,7 @@ fn template(bytes: Vec<u8>, items: usize, ids: usize, moments: usize) -> Templat
     assert_eq!((traces.len(), times.len()), (ids, moments));
     Template {
         bytes,
+        places: times.iter().map(|(_, place)| place + 1).max().unwrap_or(1),
         traces,
         times,
         items,

@@ -14,7 +14,9 @@ mod points;
 mod reader;
 mod red;
 mod retention;
+mod rollup;
 mod schema;
+mod subjects;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -40,6 +42,7 @@ pub(crate) use issues::SentryEnvelope;
 pub(crate) use outbox::{Kind as OutboxKind, Outbox, Waiting};
 pub(crate) use reader::*;
 pub(crate) use red::SLICE_SECONDS;
+pub(crate) use subjects::{OTHERS, Others, SubjectKind};
 
 use crate::wire::{self, Malformed};
 use writer::{Queue, Work};

@@ -6,7 +6,11 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::{StoreError, token};
+use super::{
+    StoreError,
+    subjects::{self, MaybeNamed},
+    token,
+};
 use crate::wire::{self, Malformed, RecordView, SpanView, ValueView};
 
 /// Names are for lists: what is longer is cut there, and whole in the item itself.
@@ -53,6 +57,7 @@ pub(super) struct SpanItem {
     pub(super) status: i32,
     pub(super) http_status: Option<i64>,
     pub(super) exception: bool,
+    pub(super) named: MaybeNamed,
     pub(super) tokens: Tokens,
 }
 
@@ -68,6 +73,7 @@ pub(super) struct RecordItem {
     /// The message's words, and those of the attributes.
     pub(super) body: String,
     pub(super) attributes: String,
+    pub(super) named: MaybeNamed,
     pub(super) tokens: Tokens,
 }
 
@@ -165,6 +171,7 @@ pub(super) fn spans(body: &Bytes) -> Result<Parsed<SpanItem>, StoreError> {
     parse(body, |body, message| {
         let mut tokens = Tokens::default();
         let (mut route, mut http_status) = (None, None);
+        let mut named = None;
         let span = SpanView::read(message, |attribute| {
             match (attribute.key, attribute.value) {
                 ("http.route", ValueView::Text(text)) => route = Some(name(body, text)),
@@ -174,6 +181,7 @@ pub(super) fn spans(body: &Bytes) -> Result<Parsed<SpanItem>, StoreError> {
                 }
                 _ => {}
             }
+            subjects::note(&mut named, &attribute);
             tokens.add(&attribute);
         })?;
         let (Some(trace), Some(id)) = (span.trace_id, span.span_id) else {
@@ -192,6 +200,7 @@ pub(super) fn spans(body: &Bytes) -> Result<Parsed<SpanItem>, StoreError> {
             status: span.status,
             http_status,
             exception: span.exception,
+            named,
             tokens,
         }))
     })
@@ -202,6 +211,7 @@ pub(super) fn records(body: &Bytes) -> Result<Parsed<RecordItem>, StoreError> {
     parse(body, |body, message| {
         let mut tokens = Tokens::default();
         let (mut stream, mut event) = (None, None);
+        let mut named = None;
         let mut attributes = String::new();
         let record = RecordView::read(message, |attribute| {
             match (attribute.key, attribute.value) {
@@ -210,6 +220,7 @@ pub(super) fn records(body: &Bytes) -> Result<Parsed<RecordItem>, StoreError> {
                 _ => {}
             }
             words(&mut attributes, attribute.value);
+            subjects::note(&mut named, &attribute);
             tokens.add(&attribute);
         })?;
         let mut text = String::new();
@@ -228,6 +239,7 @@ pub(super) fn records(body: &Bytes) -> Result<Parsed<RecordItem>, StoreError> {
             event,
             body: text,
             attributes,
+            named,
             tokens,
         }))
     })

@@ -1,41 +1,53 @@
-//! Requests by endpoint and records by stream, counted as they come, in slices of ten seconds.
+//! Requests by endpoint and records by stream, counted as they come, in slices of ten seconds and
+//! in the longer parts of [`rollup`](super::rollup).
 //!
 //! The overview asks for rates and percentiles over a million spans; it reads some hundred
 //! rows of these. They are written about once a second, with the last span and record that
 //! they have counted; what came after that when a process was killed is counted at the next start.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{StoreError, durations::Durations};
+use super::{
+    StoreError,
+    durations::Durations,
+    rollup::{Piece, WIDTHS},
+};
 
 /// The length of a slice.
 pub(crate) const SLICE_SECONDS: i64 = 10;
 const SLICE: u64 = 10_000_000_000;
 
-/// Slices that are open in memory; the oldest are left to the database.
-const OPEN: usize = 20_000;
+/// A service, a span's name and its kind.
+type Endpoint = (i64, i64, i64);
+/// Service, stream (0 for none), event (0 for none) and level.
+type Kind = (i64, i64, i64, i64);
+/// A row's width, and which of these since 1970.
+pub(super) type Time = (i64, i64);
 
-/// A request's endpoint in one slice.
-type Endpoint = (i64, i64, i64, i64);
-/// Slice, service, stream (0 for none), event (0 for none) and level.
-type Volume = (i64, i64, i64, i64, i64);
-
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Requests {
     count: i64,
     errors: i64,
     total: i64,
     durations: Durations,
-    changed: bool,
 }
 
-/// What is counted and not yet written.
+impl Requests {
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.errors += other.errors;
+        self.total = self.total.saturating_add(other.total);
+        self.durations.merge(&other.durations);
+    }
+}
+
+/// What is counted and not yet written, by slice.
 #[derive(Debug, Default)]
 pub(super) struct Red {
-    requests: HashMap<Endpoint, Requests>,
-    volume: HashMap<Volume, i64>,
+    requests: HashMap<(i64, Endpoint), Requests>,
+    volume: HashMap<(i64, Kind), i64>,
     spans: i64,
     records: i64,
 }
@@ -63,23 +75,18 @@ pub(super) struct Span {
 }
 
 impl Red {
-    pub(super) fn span(&mut self, connection: &Connection, span: &Span) -> Result<(), StoreError> {
+    pub(super) fn span(&mut self, span: &Span) {
         self.spans = self.spans.max(span.row);
         // By its end, when it counts for whoever watches.
         let slice = slice(span.start.saturating_add(span.duration));
-        let key = (slice, span.service, span.name, i64::from(span.kind));
-        let requests = match self.requests.entry(key) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(read(connection, &key)?),
-        };
+        let endpoint = (span.service, span.name, i64::from(span.kind));
+        let requests = self.requests.entry((slice, endpoint)).or_default();
         requests.count += 1;
         requests.errors += i64::from(span.error);
         requests.total = requests
             .total
             .saturating_add(super::chunk::time(span.duration));
         requests.durations.add(span.duration);
-        requests.changed = true;
-        Ok(())
     }
 
     /// A span that is not counted is still seen.
@@ -96,48 +103,36 @@ impl Red {
         severity: i32,
     ) {
         self.records = self.records.max(row);
-        let key = (slice(time), service, stream, event, level(severity));
-        *self.volume.entry(key).or_default() += 1;
+        let kind = (service, stream, event, level(severity));
+        *self.volume.entry((slice(time), kind)).or_default() += 1;
     }
 
-    /// Writes what has changed, in the transaction that is open.
+    /// Writes what was counted, in the transaction that is open.
     pub(super) fn write(&mut self, connection: &Connection) -> Result<(), StoreError> {
-        let mut replace = connection.prepare_cached(
-            "INSERT OR REPLACE INTO red (slice, service, name, kind, count, errors, total, durations)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?;
-        for (key, requests) in &mut self.requests {
-            if std::mem::take(&mut requests.changed) {
-                replace.execute(params![
-                    key.0,
-                    key.1,
-                    key.2,
-                    key.3,
-                    requests.count,
-                    requests.errors,
-                    requests.total,
-                    requests.durations.pack()
-                ])?;
+        // Many slices are one hour; in the order of the rows.
+        let mut requests: BTreeMap<(Time, Endpoint), Requests> = BTreeMap::new();
+        for ((slice, endpoint), more) in self.requests.drain() {
+            for width in WIDTHS {
+                let key = ((width, slice / width), endpoint);
+                requests.entry(key).or_default().merge(&more);
             }
         }
-        let mut add = connection.prepare_cached(
-            "INSERT INTO volume (slice, service, stream, event, level, count)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO UPDATE SET count = count + excluded.count",
-        )?;
-        for (key, count) in self.volume.drain() {
-            add.execute(params![key.0, key.1, key.2, key.3, key.4, count])?;
+        for ((time, endpoint), more) in requests {
+            add_requests(connection, time, endpoint, more)?;
+        }
+        let mut volume: BTreeMap<(Time, Kind), i64> = BTreeMap::new();
+        for ((slice, kind), count) in self.volume.drain() {
+            for width in WIDTHS {
+                *volume.entry(((width, slice / width), kind)).or_default() += count;
+            }
+        }
+        for ((time, kind), count) in volume {
+            add_volume(connection, time, kind, count)?;
         }
         let mut fact = connection
             .prepare_cached("INSERT OR REPLACE INTO fact (name, value) VALUES (?1, ?2)")?;
         fact.execute(params!["counted_spans", self.spans])?;
         fact.execute(params!["counted_records", self.records])?;
-        if self.requests.len() > OPEN {
-            self.requests.clear();
-        } else if let Some(newest) = self.requests.keys().map(|key| key.0).max() {
-            // Late ones are read again.
-            self.requests.retain(|key, _| key.0 + 3 >= newest);
-        }
         Ok(())
     }
 
@@ -145,15 +140,8 @@ impl Red {
     /// counts what was stored and not yet counted.
     pub(super) fn catch_up(&mut self, connection: &Connection) -> Result<(), StoreError> {
         *self = Self::default();
-        let counted = |name: &str| -> Result<i64, StoreError> {
-            Ok(connection
-                .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
-                .query_row([name], |row| row.get(0))
-                .optional()?
-                .unwrap_or(0))
-        };
-        self.spans = counted("counted_spans")?;
-        self.records = counted("counted_records")?;
+        self.spans = counted(connection, "counted_spans")?;
+        self.records = counted(connection, "counted_records")?;
         let mut spans = connection.prepare(
             "SELECT id, start, duration, service, name, kind, status, parent IS NOT NULL
              FROM span WHERE id > ?1",
@@ -170,7 +158,7 @@ impl Red {
                 error: row.get::<_, i64>(6)? == 2,
             };
             if is_entry(span.kind, row.get(7)?) {
-                self.span(connection, &span)?;
+                self.span(&span);
             } else {
                 self.seen_span(span.row);
             }
@@ -193,6 +181,15 @@ impl Red {
     }
 }
 
+/// The last row that is counted.
+pub(super) fn counted(connection: &Connection, name: &str) -> Result<i64, StoreError> {
+    Ok(connection
+        .prepare_cached("SELECT value FROM fact WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?
+        .unwrap_or(0))
+}
+
 /// The first number of a severity's range, so that records of a level are one row.
 pub(crate) const fn level(severity: i32) -> i64 {
     match severity {
@@ -206,21 +203,98 @@ pub(crate) const fn level(severity: i32) -> i64 {
     }
 }
 
-fn read(connection: &Connection, key: &Endpoint) -> Result<Requests, StoreError> {
+fn add_requests(
+    connection: &Connection,
+    (width, slice): Time,
+    (service, name, kind): Endpoint,
+    mut requests: Requests,
+) -> Result<(), StoreError> {
     let stored = connection
         .prepare_cached(
             "SELECT count, errors, total, durations FROM red
-             WHERE slice = ?1 AND service = ?2 AND name = ?3 AND kind = ?4",
+             WHERE width = ?1 AND slice = ?2 AND service = ?3 AND name = ?4 AND kind = ?5",
         )?
-        .query_row(params![key.0, key.1, key.2, key.3], |row| {
+        .query_row(params![width, slice, service, name, kind], |row| {
             Ok(Requests {
                 count: row.get(0)?,
                 errors: row.get(1)?,
                 total: row.get(2)?,
                 durations: Durations::unpack(row.get_ref(3)?.as_blob()?),
-                changed: false,
             })
         })
         .optional()?;
-    Ok(stored.unwrap_or_default())
+    if let Some(stored) = stored {
+        requests.merge(&stored);
+    }
+    connection
+        .prepare_cached(
+            "INSERT OR REPLACE INTO red
+                (width, slice, service, name, kind, count, errors, total, durations)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?
+        .execute(params![
+            width,
+            slice,
+            service,
+            name,
+            kind,
+            requests.count,
+            requests.errors,
+            requests.total,
+            requests.durations.pack()
+        ])?;
+    Ok(())
+}
+
+fn add_volume(
+    connection: &Connection,
+    (width, slice): Time,
+    (service, stream, event, level): Kind,
+    count: i64,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO volume (width, slice, service, stream, event, level, count)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+             ON CONFLICT DO UPDATE SET count = count + excluded.count",
+        )?
+        .execute(params![width, slice, service, stream, event, level, count])?;
+    Ok(())
+}
+
+/// Adds a longer part up again, from what is left of it in shorter ones.
+pub(super) fn again(connection: &Connection, time: Time, left: &Piece) -> Result<(), StoreError> {
+    for table in ["red", "volume"] {
+        connection
+            .prepare_cached(&format!(
+                "DELETE FROM {table} WHERE width = ?1 AND slice = ?2"
+            ))?
+            .execute([time.0, time.1])?;
+    }
+    let mut rows = connection.prepare_cached(
+        "SELECT service, name, kind, count, errors, total, durations FROM red
+         WHERE width = ?1 AND slice >= ?2 AND slice < ?3",
+    )?;
+    let mut rows = rows.query([left.width, left.from, left.to])?;
+    let mut requests: BTreeMap<Endpoint, Requests> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let endpoint = (row.get(0)?, row.get(1)?, row.get(2)?);
+        requests.entry(endpoint).or_default().merge(&Requests {
+            count: row.get(3)?,
+            errors: row.get(4)?,
+            total: row.get(5)?,
+            durations: Durations::unpack(row.get_ref(6)?.as_blob()?),
+        });
+    }
+    for (endpoint, requests) in requests {
+        add_requests(connection, time, endpoint, requests)?;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO volume (width, slice, service, stream, event, level, count)
+             SELECT ?1, ?2, service, stream, event, level, sum(count) FROM volume
+             WHERE width = ?3 AND slice >= ?4 AND slice < ?5 GROUP BY 3, 4, 5, 6",
+        )?
+        .execute([time.0, time.1, left.width, left.from, left.to])?;
+    Ok(())
 }

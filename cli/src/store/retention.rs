@@ -131,8 +131,8 @@ fn delete_chunks(connection: &Connection, before: i64) -> Result<Gone, StoreErro
 /// tenth of the points.
 fn sweep_others(connection: &Connection, before: i64, full: bool) -> Result<(), StoreError> {
     let slice = before / 1_000_000_000 / super::red::SLICE_SECONDS;
-    connection.execute("DELETE FROM red WHERE slice < ?1", [slice])?;
-    connection.execute("DELETE FROM volume WHERE slice < ?1", [slice])?;
+    super::rollup::sweep(connection, slice)?;
+    super::subjects::sweep(connection, before)?;
     super::issues::sweep(connection, before, full)?;
     let mut points = before;
     if full {

@@ -63,15 +63,29 @@ CREATE TABLE run (
     first INTEGER NOT NULL, last INTEGER NOT NULL);
 CREATE TABLE bucket (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
 
--- Requests by endpoint, and records by stream, in slices of ten seconds.
+-- Requests by endpoint, and records by stream, in slices of ten seconds; again in longer parts of
+-- so many slices as `width` says, each counted from 1970.
 CREATE TABLE red (
-    slice INTEGER NOT NULL, service INTEGER NOT NULL, name INTEGER NOT NULL, kind INTEGER NOT NULL,
+    width INTEGER NOT NULL, slice INTEGER NOT NULL, service INTEGER NOT NULL, name INTEGER NOT NULL, kind INTEGER NOT NULL,
     count INTEGER NOT NULL, errors INTEGER NOT NULL, total INTEGER NOT NULL, durations BLOB NOT NULL,
-    PRIMARY KEY (slice, service, name, kind)) WITHOUT ROWID;
+    PRIMARY KEY (width, slice, service, name, kind)) WITHOUT ROWID;
 CREATE TABLE volume (
-    slice INTEGER NOT NULL, service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
+    width INTEGER NOT NULL, slice INTEGER NOT NULL, service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
     level INTEGER NOT NULL, count INTEGER NOT NULL,
-    PRIMARY KEY (slice, service, stream, event, level)) WITHOUT ROWID;
+    PRIMARY KEY (width, slice, service, stream, event, level)) WITHOUT ROWID;
+
+-- Who and what was seen, by the hour or the day as `width` says in hours; `stream` is -1 for
+-- requests. What was left out of a kind, as there was too much of it, is counted.
+CREATE TABLE subject (
+    width INTEGER NOT NULL, hour INTEGER NOT NULL, kind INTEGER NOT NULL, value TEXT NOT NULL,
+    service INTEGER NOT NULL, stream INTEGER NOT NULL, event INTEGER NOT NULL,
+    count INTEGER NOT NULL, errors INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+    others BLOB NOT NULL,
+    PRIMARY KEY (width, kind, hour, value, service, stream, event)) WITHOUT ROWID;
+CREATE TABLE subject_left_out (
+    width INTEGER NOT NULL, hour INTEGER NOT NULL, kind INTEGER NOT NULL,
+    subjects INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (width, kind, hour)) WITHOUT ROWID;
 
 CREATE TABLE series (
     id INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE,

@@ -1,5 +1,8 @@
 //! The store as its users see it: what was sent is found again.
 
+mod rollup;
+mod subjects;
+
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
@@ -503,7 +506,7 @@ async fn endpoints_and_streams_are_counted_and_counted_on_after_a_restart() {
     // Its end writes what was counted.
     drop(store);
     let reader = Reader::open(&folder.path().join("telemetry.db")).unwrap();
-    let endpoints = reader.endpoints(0, None).unwrap();
+    let endpoints = reader.endpoints(0, SLICE_SECONDS, None).unwrap();
     let [endpoint] = &endpoints[..] else {
         panic!("{endpoints:?}");
     };

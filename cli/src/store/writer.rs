@@ -26,6 +26,7 @@ use super::{
     points,
     red::{self, Red},
     retention::Retention,
+    subjects::{Sight, Subjects},
     token,
     traces::{self, Newest},
 };
@@ -154,6 +155,7 @@ struct Writer {
     mergers: [Merger; 2],
     series: i64,
     red: Red,
+    subjects: Subjects,
     issues: Issues,
     outbox: Outbox,
     retention: Retention,
@@ -179,6 +181,8 @@ impl Writer {
         connection.pragma_update(None, "journal_size_limit", longest_log.cast_signed())?;
         let mut red = Red::default();
         red.catch_up(&connection)?;
+        let mut subjects = Subjects::default();
+        subjects.catch_up(&connection)?;
         let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         Ok(Self {
             spans: Chunk::new(Kind::Spans, &connection)?,
@@ -194,6 +198,7 @@ impl Writer {
             unfolded: 0,
             longest_log,
             red,
+            subjects,
             outbox,
             changes,
             connection,
@@ -225,6 +230,7 @@ impl Writer {
             }
             self.fold();
         }
+        self.subjects.hurry();
         self.upkeep();
         // The file alone is the whole database then.
         self.connection
@@ -398,18 +404,21 @@ impl Writer {
                     scope
                 ])?;
                 if red::is_entry(item.kind, item.parent.is_some()) {
-                    self.red.span(
-                        connection,
-                        &red::Span {
-                            row: place.row,
-                            start: item.start,
-                            duration: item.duration,
-                            service: resource.service,
-                            name,
-                            kind: item.kind,
-                            error: item.status == 2,
-                        },
-                    )?;
+                    self.red.span(&red::Span {
+                        row: place.row,
+                        start: item.start,
+                        duration: item.duration,
+                        service: resource.service,
+                        name,
+                        kind: item.kind,
+                        error: item.status == 2,
+                    });
+                    if let Some(named) = &item.named {
+                        let failed = item.status == 2
+                            || item.http_status.is_some_and(|status| status >= 500);
+                        self.subjects
+                            .span(item.start, resource.service, failed, named);
+                    }
                 } else {
                     self.red.seen_span(place.row);
                 }
@@ -500,6 +509,20 @@ impl Writer {
                     (stream.unwrap_or(0), event.unwrap_or(0)),
                     item.severity,
                 );
+                if let Some(named) = &item.named {
+                    let name = |part: &Option<_>| {
+                        part.as_ref().map_or("", |part| text_at(&parsed.body, part))
+                    };
+                    let sight = Sight {
+                        time: happened,
+                        service: resource.service,
+                        stream: stream.unwrap_or(0),
+                        event: event.unwrap_or(0),
+                        stream_name: name(&item.stream),
+                        event_name: name(&item.event),
+                    };
+                    self.subjects.record(&sight, named);
+                }
                 if item.severity >= 17 {
                     self.issues.record(
                         connection,
@@ -542,8 +565,13 @@ impl Writer {
                 tracing::warn!(%error, "cannot read again which rows are of which trace");
             }
         }
-        if let Err(error) = self.red.catch_up(&self.connection) {
-            tracing::warn!(%error, "cannot count again what is stored");
+        for again in [
+            self.subjects.catch_up(&self.connection),
+            self.red.catch_up(&self.connection),
+        ] {
+            if let Err(error) = again {
+                tracing::warn!(%error, "cannot count again what is stored");
+            }
         }
     }
 
@@ -551,6 +579,7 @@ impl Writer {
         let written = (|| {
             self.connection.execute_batch("BEGIN IMMEDIATE")?;
             self.red.write(&self.connection)?;
+            self.subjects.write(&self.connection)?;
             self.outbox.upkeep(&self.connection)?;
             self.connection.execute_batch("COMMIT")?;
             Ok::<_, StoreError>(())

@@ -15,6 +15,9 @@ use crate::{
     store::{Endpoint, SpanRow},
 };
 
+/// Nothing here is by time: the longest parts are read, in seconds.
+const HOUR: i64 = 3_600;
+
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     #[command(flatten)]
@@ -29,7 +32,7 @@ pub(super) fn run(options: &Options, out: &mut Out) -> Result<ExitCode> {
     let reader = options.common.reader()?;
     let since = options.common.since().unwrap_or(0);
     let service = options.common.service.as_deref();
-    let mut endpoints = reader.endpoints(since, service)?;
+    let mut endpoints = reader.endpoints(since, HOUR, service)?;
     endpoints.sort_by_key(|endpoint| std::cmp::Reverse(endpoint.durations.quantile(0.95)));
     endpoints.truncate(options.limit);
     let traces = reader.slowest(since, service, options.limit)?;

@@ -18,7 +18,9 @@ use crate::{
         markup::Markup,
         table::Pager,
     },
-    store::{Page, Reader, RecordFilter, StoreError, Term},
+    store::{
+        Order, Page, Reader, RecordFilter, StoreError, SubjectFilter, SubjectKind, SubjectRow, Term,
+    },
 };
 
 const STREAM: &str = "audit";
@@ -92,6 +94,31 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<A
             tally.add(says(attributes, key));
         }
     }
+    let mut note = String::new();
+    if offered.more {
+        // All but the ids of resources, which are offered without a count.
+        for (place, kind) in [
+            (0, SubjectKind::Actor),
+            (1, SubjectKind::Action),
+            (2, SubjectKind::ResourceType),
+            (4, SubjectKind::Outcome),
+        ] {
+            let (rows, left_out) = counted(reader, context, kind)?;
+            tallies[place] = Tally::counted(rows);
+            if left_out > 0 {
+                note.push_str(&format!(
+                    " {} that came once or rarely are left out.",
+                    count(left_out)
+                ));
+            }
+        }
+        if context.since > 0 {
+            note.insert_str(
+                0,
+                "What there is to choose is counted from the full hour on in which the range begins.",
+            );
+        }
+    }
     let names = [("actor", "Actor")]
         .into_iter()
         .chain(FILTERS.map(|(name, label, _)| (name, label)));
@@ -147,7 +174,7 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<A
             .collect(),
         filtered: wanted(query).next().is_some() || query.get("actor").is_some(),
         facets,
-        note: offered.note(),
+        note,
         table: table(&found, query, &links),
         pager: Pager {
             newer: before.map(|_: i64| query.without("before").at("/audit")),
@@ -155,6 +182,26 @@ fn answer(reader: &Reader, context: &Context, request: &PageRequest) -> Result<A
         },
         further,
     })
+}
+
+/// The most frequent of a kind in the range, and how many were left out.
+fn counted(
+    reader: &Reader,
+    context: &Context,
+    kind: SubjectKind,
+) -> Result<(Vec<SubjectRow>, u64), StoreError> {
+    let found = reader.subjects(
+        &SubjectFilter {
+            kind,
+            since: context.since,
+            service: context.service.as_deref(),
+            event: None,
+            part: "",
+            order: Order::MostFrequent,
+        },
+        CHOICES,
+    )?;
+    Ok((found.items, found.left_out))
 }
 
 fn wanted(query: &Query) -> impl Iterator<Item = Term> {

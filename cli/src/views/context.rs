@@ -61,7 +61,8 @@ impl Context {
             .into_iter()
             .map(|slices| slices * slice)
             .find(|width| *width >= wanted)
-            .unwrap_or_else(|| wanted.div_ceil(slice) * slice);
+            // Longer ones are whole days, as that is what counts of hours add up to.
+            .unwrap_or_else(|| wanted.div_ceil(8640 * slice) * 8640 * slice);
         Intervals {
             start: start - start % width,
             end,

@@ -116,17 +116,13 @@ fn answer(
     context: &Context,
 ) -> Result<Overview, StoreError> {
     let service = context.service.as_deref();
-    let endpoints = reader.endpoints(context.since, service)?;
-    let first_request = endpoints
-        .iter()
-        .filter_map(|endpoint| endpoint.slices.first())
-        .map(|slice| slice.at)
-        .min();
+    let first_request = reader.first_request(context.since, service)?;
     let first = [first_request, reader.first_volume()?]
         .into_iter()
         .flatten()
         .min();
     let intervals = context.intervals(first);
+    let endpoints = reader.endpoints(context.since, intervals.seconds(), service)?;
     let volumes = reader.volumes_in(context.since, intervals.seconds(), service, None)?;
     let clock = Clock::of(context, intervals, first_request);
 

@@ -23,10 +23,10 @@ use crate::{
         markup::Markup,
         table::LogTable,
     },
-    store::{Reader, StoreError, Volume},
+    store::{Reader, StoreError, SubjectKind, Volume},
 };
 
-use logins::Logins;
+use logins::{Failures, Logins};
 
 const STREAM: &str = "security";
 
@@ -76,7 +76,19 @@ fn answer(
     let stream = Stream::ask(reader, context, STREAM)?;
     let records = &stream.records;
     let logins = Logins::of(records);
-    let (addresses, users) = (logins.addresses(links), logins.users(links));
+    let (addresses, users) = if records.more {
+        let counted = |kind| Failures::counted(reader, context, kind);
+        (
+            counted(SubjectKind::LoginAddress)?,
+            counted(SubjectKind::Login)?,
+        )
+    } else {
+        logins.failures()
+    };
+    let (addresses, users) = (
+        logins.addresses(&addresses, links),
+        logins.users(&users, links),
+    );
     Ok(Security {
         cards: cards(records, links),
         wider: stream.wider(request),

@@ -14,7 +14,10 @@ use super::{
 };
 use crate::{
     page::{PageRequest, format::count, markup::Markup, table::LogTable, value},
-    store::{Reader, RecordFilter, RecordRow, StoreError, Stored, Volume, attribute},
+    store::{
+        OTHERS, Others, Reader, RecordFilter, RecordRow, StoreError, Stored, SubjectRow, Volume,
+        attribute,
+    },
 };
 
 /// How long one view reads, and how many records at most.
@@ -133,6 +136,15 @@ impl Tally {
         }
     }
 
+    /// Takes what was counted elsewhere.
+    pub(super) fn counted(rows: Vec<SubjectRow>) -> Self {
+        Self(
+            rows.into_iter()
+                .map(|row| (row.value, row.records))
+                .collect(),
+        )
+    }
+
     pub(super) fn of(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
@@ -171,6 +183,12 @@ pub(super) fn read(reader: &Reader, filter: &RecordFilter) -> Result<Records, St
 /// An attribute as text, empty where there is none.
 pub(super) fn says(attributes: &[KeyValue], key: &str) -> String {
     value::plain(attribute(attributes, key), 200)
+}
+
+/// How many others there were; beyond a bound they are not told apart.
+pub(super) fn at_least(others: &Others) -> String {
+    let more = if others.count() >= OTHERS { "+" } else { "" };
+    format!("{}{more}", others.count())
 }
 
 /// The events of a stream that are not among the `known` ones.

@@ -66,7 +66,8 @@ pub(super) async fn users(State(app): State<App>, request: PageRequest) -> Respo
     }
     Ranged::new(View::Users, "Users", "records spans")
         .respond(&app, &request, |reader, context, request| {
-            Ok(list(request, &Seen::read(reader, context)?))
+            let part = request.query.get("q").unwrap_or_default();
+            Ok(list(request, &Seen::read(reader, context, part)?))
         })
         .await
 }
@@ -116,25 +117,20 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
         (&mut users, &seen.users, false),
         (&mut addresses, &seen.addresses, true),
     ] {
-        let mut found: Vec<_> = all
-            .iter()
-            .filter(|(id, _)| id.to_lowercase().contains(&q.to_lowercase()))
-            .collect();
-        found.sort_by_key(|(_, one)| std::cmp::Reverse(one.last));
-        if found.len() > ROWS {
-            table.note = format!("the latest {ROWS} of {}", count(found.len() as u64));
+        if all.all > all.lines.len() as u64 {
+            table.note = format!("the latest {ROWS} of {}", count(all.all));
         }
-        for (id, one) in found.into_iter().take(ROWS) {
+        for one in &all.lines {
             let failed = Cell::number(one.failed);
             let (href, third) = if address {
-                (links.address(id), one.security)
+                (links.address(&one.id), one.security)
             } else {
-                (links.user(id), one.records)
+                (links.user(&one.id), one.records)
             };
             table.row(
-                id.as_str(),
+                one.id.as_str(),
                 vec![
-                    Cell::text(id).to(href).class("id"),
+                    Cell::text(&one.id).to(href).class("id"),
                     Cell::number(one.requests),
                     if one.failed > 0 {
                         failed.class("number error-text")
@@ -142,7 +138,7 @@ fn list(request: &PageRequest, seen: &Seen) -> Users {
                         failed
                     },
                     Cell::number(third),
-                    Cell::number(one.others.len() as u64),
+                    Cell::text(&one.others).class("number"),
                     Cell::ago(one.last),
                 ],
             );

@@ -8,6 +8,7 @@ mod metric;
 mod query;
 mod record;
 mod rows;
+mod seen;
 mod span;
 mod subject;
 mod thrown;
@@ -34,6 +35,7 @@ pub(crate) use item::{Stored, attribute, attribute_text};
 pub(crate) use metric::{MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};
+pub(crate) use seen::{Order, SubjectFilter, SubjectRow};
 pub(crate) use span::{SpanFilter, SpanRow, Status, Trace, TraceSummary};
 pub(crate) use subject::{Lag, LastSeen, UserIssue};
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! What else is known of a record, a request, a user or an address.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use rusqlite::{OptionalExtension, params};
 
@@ -111,13 +108,7 @@ impl Reader {
 
     /// When each service was heard of last; of spans, if that was after `since`.
     pub(crate) fn last_seen(&self, since: i64) -> Result<Vec<LastSeen>, StoreError> {
-        let slice = since / 1_000_000_000 / SLICE_SECONDS;
-        let mut spans = self.connection.prepare_cached(
-            "SELECT service, max(slice) FROM red WHERE slice >= ?1 GROUP BY service",
-        )?;
-        let spans = spans
-            .query_map([slice], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<HashMap<i64, i64>, _>>()?;
+        let spans = self.last_requests(since)?;
         let mut record = self.connection.prepare_cached(
             "SELECT time FROM record WHERE service = ?1 ORDER BY id DESC LIMIT 1",
         )?;

@@ -3,10 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ROWS, left_out};
-use crate::views::{
-    links::Links,
-    stream::{Records, says},
-    table::{Cell, Table},
+use crate::{
+    page::format::count,
+    store::{Order, Reader, StoreError, SubjectFilter, SubjectKind},
+    views::{
+        context::Context,
+        links::Links,
+        stream::{Records, at_least, says},
+        table::{Cell, Table},
+    },
 };
 
 /// More failed logins than this within the window are told as many: the bound of the SDK's own
@@ -15,6 +20,8 @@ const MANY_FAILURES: usize = 5;
 const WINDOW: u64 = 600_000_000_000;
 /// One address that tries to be so many is guessing.
 const MANY_USERS: usize = 3;
+const FAILED: &str = "auth.login.failed";
+
 /// What one address, or one user, tried.
 #[derive(Debug, Default)]
 struct Tries {
@@ -63,7 +70,7 @@ impl Logins {
         let mut logins = Self::default();
         for (row, record) in &records.items {
             let failed = match row.event.as_deref() {
-                Some("auth.login.failed") => true,
+                Some(FAILED) => true,
                 Some("auth.login.succeeded") => false,
                 _ => continue,
             };
@@ -98,78 +105,149 @@ impl Logins {
         logins
     }
 
-    pub(super) fn addresses(&self, links: &Links) -> Table {
+    /// Those of the records that were read.
+    pub(super) fn failures(&self) -> (Failures, Failures) {
+        (Failures::of(&self.addresses), Failures::of(&self.users))
+    }
+
+    pub(super) fn addresses(&self, failures: &Failures, links: &Links) -> Table {
         let mut table = Table::new(
             "Failed logins by address",
             &["Address", "#Failed", "#Users tried", "Last", ""],
             "Nobody failed to log in in this range.",
         );
-        for (address, tries) in most(&self.addresses) {
-            let sign = if tries.others.len() >= MANY_USERS {
-                Cell::badge("tries many users", "error")
-            } else if tries.got_in() {
-                Cell::badge("then got in", "error")
-            } else if tries.densest() > MANY_FAILURES {
-                Cell::badge("tries many times", "warn")
-            } else {
-                Cell::default()
+        for one in &failures.most {
+            let many = one.others >= MANY_USERS;
+            let sign = match self.addresses.get(&one.name) {
+                _ if many => Cell::badge("tries many users", "error"),
+                Some(tries) if tries.got_in() => Cell::badge("then got in", "error"),
+                Some(tries) if tries.densest() > MANY_FAILURES => {
+                    Cell::badge("tries many times", "warn")
+                }
+                _ => Cell::default(),
             };
-            let row = table.row(
-                address,
-                vec![
-                    Cell::text(address).to(links.address(address)),
-                    Cell::number(tries.failures.len() as u64),
-                    Cell::number(tries.others.len() as u64),
-                    Cell::ago(tries.last()),
-                    sign,
-                ],
-            );
-            if tries.others.len() >= MANY_USERS {
+            let row = table.row(one.name.as_str(), one.cells(links.address(&one.name), sign));
+            if many {
                 row.class = "error";
             }
         }
-        left_out(&mut table, self.addresses.len());
+        failures.note(&mut table);
         table
     }
 
-    pub(super) fn users(&self, links: &Links) -> Table {
+    pub(super) fn users(&self, failures: &Failures, links: &Links) -> Table {
         let mut table = Table::new(
             "Failed logins by user",
             &["User", "#Failed", "#Addresses", "Last", ""],
             "Nobody failed to log in in this range.",
         );
-        for (user, tries) in most(&self.users) {
-            let sign = if tries.got_in() {
-                Cell::badge("then got in", "error")
-            } else if tries.densest() > MANY_FAILURES {
-                Cell::badge("many times", "warn")
-            } else {
-                Cell::default()
+        for one in &failures.most {
+            let sign = match self.users.get(&one.name) {
+                Some(tries) if tries.got_in() => Cell::badge("then got in", "error"),
+                Some(tries) if tries.densest() > MANY_FAILURES => Cell::badge("many times", "warn"),
+                _ => Cell::default(),
             };
-            table.row(
-                user,
-                vec![
-                    Cell::text(user).to(links.user(user)),
-                    Cell::number(tries.failures.len() as u64),
-                    Cell::number(tries.others.len() as u64),
-                    Cell::ago(tries.last()),
-                    sign,
-                ],
-            );
+            table.row(one.name.as_str(), one.cells(links.user(&one.name), sign));
         }
-        left_out(&mut table, self.users.len());
+        failures.note(&mut table);
         table
     }
 }
 
-fn most(tries: &BTreeMap<String, Tries>) -> Vec<(&str, &Tries)> {
-    let mut most: Vec<_> = tries
-        .iter()
-        .map(|(name, tries)| (name.as_str(), tries))
-        .collect();
-    most.sort_by_key(|(_, tries)| std::cmp::Reverse((tries.failures.len(), tries.last())));
-    most.truncate(ROWS);
-    most
+/// Who failed to log in, those first who did so most often.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    most: Vec<Failed>,
+    all: u64,
+    /// They were counted by the hour as they came; so many were left out.
+    counted: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    name: String,
+    times: u64,
+    others: usize,
+    /// How many others, as it is shown.
+    shown: String,
+    last: u64,
+}
+
+impl Failed {
+    fn cells(&self, href: String, sign: Cell) -> Vec<Cell> {
+        vec![
+            Cell::text(&self.name).to(href),
+            Cell::number(self.times),
+            Cell::text(&self.shown).class("number"),
+            Cell::ago(self.last),
+            sign,
+        ]
+    }
+}
+
+impl Failures {
+    fn of(tries: &BTreeMap<String, Tries>) -> Self {
+        let mut most: Vec<_> = tries.iter().collect();
+        most.sort_by_key(|(_, tries)| std::cmp::Reverse((tries.failures.len(), tries.last())));
+        most.truncate(ROWS);
+        let most = most.into_iter().map(|(name, tries)| Failed {
+            name: name.clone(),
+            times: tries.failures.len() as u64,
+            others: tries.others.len(),
+            shown: count(tries.others.len() as u64),
+            last: tries.last(),
+        });
+        Self {
+            most: most.collect(),
+            all: tries.len() as u64,
+            counted: None,
+        }
+    }
+
+    pub(super) fn counted(
+        reader: &Reader,
+        context: &Context,
+        kind: SubjectKind,
+    ) -> Result<Self, StoreError> {
+        let found = reader.subjects(
+            &SubjectFilter {
+                kind,
+                since: context.since,
+                service: context.service.as_deref(),
+                event: Some(FAILED),
+                part: "",
+                order: Order::MostFrequent,
+            },
+            ROWS,
+        )?;
+        let most = found.items.into_iter().map(|one| Failed {
+            times: one.records,
+            others: one.others.count(),
+            shown: at_least(&one.others),
+            last: one.last,
+            name: one.value,
+        });
+        Ok(Self {
+            most: most.collect(),
+            all: found.all,
+            counted: Some(found.left_out),
+        })
+    }
+
+    fn note(&self, table: &mut Table) {
+        left_out(table, usize::try_from(self.all).unwrap_or(usize::MAX));
+        let Some(lost) = self.counted else { return };
+        if !table.note.is_empty() {
+            table.note.push_str(", ");
+        }
+        table.note.push_str("of all records by full hours");
+        if lost > 0 {
+            table.note.push_str(&format!(
+                "; {} who came once or rarely are left out",
+                count(lost)
+            ));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Who was seen lately: read from the newest spans and records, as there is no list of users.
+//! Who was seen lately: read from the spans and records of the range where time allows it, else
+//! from what was counted by the hour as they came.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,16 +8,19 @@ use std::{
 
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 
+use super::ROWS;
 use crate::{
     page::format::count,
-    store::{Reader, RecordFilter, SpanFilter, StoreError},
+    store::{
+        Order, Reader, RecordFilter, SpanFilter, StoreError, SubjectFilter, SubjectKind, SubjectRow,
+    },
     views::{
         context::Context,
-        stream::{read, says},
+        stream::{at_least, read, says},
     },
 };
 
-const PATIENCE: Duration = Duration::from_millis(60);
+const PATIENCE: Duration = Duration::from_millis(40);
 const AT_ONCE: usize = 250;
 const MOST: usize = 3_000;
 
@@ -28,21 +32,113 @@ pub(super) struct Visitor {
     pub(super) records: u64,
     pub(super) security: u64,
     /// The addresses of a user, or the users of an address.
-    pub(super) others: BTreeSet<String>,
+    others: BTreeSet<String>,
     /// Nanoseconds since 1970.
     pub(super) last: u64,
 }
 
+/// One line of a list, as it is shown.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) id: String,
+    pub(super) requests: u64,
+    pub(super) failed: u64,
+    pub(super) records: u64,
+    pub(super) security: u64,
+    pub(super) others: String,
+    pub(super) last: u64,
+}
+
+/// The latest of those who fit, and how many fit.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lines {
+    pub(super) lines: Vec<Line>,
+    pub(super) all: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    pub(super) users: BTreeMap<String, Visitor>,
-    pub(super) addresses: BTreeMap<String, Visitor>,
-    /// Of what this is, where it is not all.
+    pub(super) users: Lines,
+    pub(super) addresses: Lines,
+    /// How this was counted, where it is not exact.
     pub(super) note: String,
 }
 
 impl Seen {
-    pub(super) fn read(reader: &Reader, context: &Context) -> Result<Self, StoreError> {
+    /// Those with `part` in their name.
+    pub(super) fn read(reader: &Reader, context: &Context, part: &str) -> Result<Self, StoreError> {
+        if let Some(all) = All::read(reader, context)? {
+            return Ok(Self {
+                users: All::lines(&all.users, part),
+                addresses: All::lines(&all.addresses, part),
+                note: String::new(),
+            });
+        }
+        let list = |kind| {
+            reader.subjects(
+                &SubjectFilter {
+                    kind,
+                    since: context.since,
+                    service: context.service.as_deref(),
+                    event: None,
+                    part,
+                    order: Order::Newest,
+                },
+                ROWS,
+            )
+        };
+        let (users, addresses) = (list(SubjectKind::User)?, list(SubjectKind::Address)?);
+        let mut note = String::new();
+        if context.since > 0 {
+            note.push_str("Counted from the full hour on in which the range begins.");
+        }
+        let left_out = users.left_out + addresses.left_out;
+        if left_out > 0 {
+            note.push_str(&format!(
+                " So many came at once that {} who came once or rarely are not listed; who they \
+                 were is found by name.",
+                count(left_out)
+            ));
+        }
+        let lines = |items: Vec<SubjectRow>| items.into_iter().map(Line::from).collect();
+        Ok(Self {
+            users: Lines {
+                all: users.all,
+                lines: lines(users.items),
+            },
+            addresses: Lines {
+                all: addresses.all,
+                lines: lines(addresses.items),
+            },
+            note,
+        })
+    }
+}
+
+impl From<SubjectRow> for Line {
+    fn from(row: SubjectRow) -> Self {
+        Self {
+            others: at_least(&row.others),
+            id: row.value,
+            requests: row.requests,
+            failed: row.failed,
+            records: row.records,
+            security: row.security,
+            last: row.last,
+        }
+    }
+}
+
+/// Everybody in the range.
+#[derive(Debug, Default)]
+struct All {
+    users: BTreeMap<String, Visitor>,
+    addresses: BTreeMap<String, Visitor>,
+}
+
+impl All {
+    /// Nothing where there is more than a page has time for.
+    fn read(reader: &Reader, context: &Context) -> Result<Option<Self>, StoreError> {
         let mut seen = Self::default();
         let filter = SpanFilter {
             service: context.service.clone(),
@@ -50,7 +146,7 @@ impl Seen {
             ..SpanFilter::default()
         };
         let began = Instant::now();
-        let (mut before, mut spans, mut more) = (None, 0_usize, false);
+        let (mut before, mut spans) = (None, 0_usize);
         loop {
             let page = reader.spans(&filter, before, AT_ONCE)?;
             // Others are parts of a request.
@@ -72,8 +168,7 @@ impl Seen {
                 break;
             }
             if spans >= MOST || began.elapsed() > PATIENCE {
-                more = true;
-                break;
+                return Ok(None);
             }
         }
         let records = read(
@@ -91,13 +186,29 @@ impl Seen {
                 one.security += u64::from(security);
             });
         }
-        if more || records.more {
-            seen.note = format!(
-                "Read from the newest {} log lines and as many spans: who was here before them is found by name.",
-                count(records.items.len() as u64)
-            );
+        Ok((!records.more).then_some(seen))
+    }
+
+    fn lines(all: &BTreeMap<String, Visitor>, part: &str) -> Lines {
+        let part = part.to_lowercase();
+        let mut found: Vec<_> = all
+            .iter()
+            .filter(|(id, _)| id.to_lowercase().contains(&part))
+            .collect();
+        found.sort_by_key(|(_, one)| std::cmp::Reverse(one.last));
+        let shown = found.iter().take(ROWS).map(|(id, one)| Line {
+            id: (*id).clone(),
+            requests: one.requests,
+            failed: one.failed,
+            records: one.records,
+            security: one.security,
+            others: count(one.others.len() as u64),
+            last: one.last,
+        });
+        Lines {
+            lines: shown.collect(),
+            all: found.len() as u64,
         }
-        Ok(seen)
     }
 
     fn add(&mut self, attributes: &[KeyValue], at: u64, count: impl Fn(&mut Visitor)) {
