@@ -133,6 +133,19 @@ pub(crate) fn number(connection: &Connection, sql: &str) -> i64 {
     connection.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
+/// Whether a table of counts says so much by ten seconds, by five minutes and by the hour.
+pub(crate) fn says(connection: &Connection, table: &str, count: i64) -> bool {
+    let mut sums = connection
+        .prepare(&format!("SELECT sum(count) FROM {table} GROUP BY width"))
+        .unwrap();
+    let sums: Vec<i64> = sums
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    sums == [count; 3] || (sums.is_empty() && count == 0)
+}
+
 /// Waits until it is so.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();

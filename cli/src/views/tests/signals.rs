@@ -101,7 +101,7 @@ impl Pages {
         let counted = async {
             loop {
                 let sum = self.app.readers.ask(|reader| {
-                    let sum = "SELECT coalesce(sum(count), 0) FROM red";
+                    let sum = "SELECT coalesce(sum(count), 0) FROM red WHERE width = 1";
                     Ok(reader.connection().query_row(sum, [], |row| row.get(0))?)
                 });
                 let sum: i64 = sum.await.unwrap();
