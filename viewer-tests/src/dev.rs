@@ -268,8 +268,9 @@ mod tests {
     use super::*;
 
     async fn launch(script: &str) -> Result<Dev> {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]);
+        // A check that runs in the background may have been started with interrupts ignored.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", "sh", "-c", script]);
         Dev::launch(command, Arc::new(TempDir::new()?), Vec::new()).await
     }
 
