@@ -295,6 +295,50 @@ async fn a_summary_tells_the_whole_trace_although_one_span_was_found() {
 }
 
 #[tokio::test]
+async fn failed_traces_of_a_route_come_page_after_page_each_once() {
+    let fixture = Fixture::new();
+    for trace in 0..60 {
+        let route = if trace % 2 == 0 {
+            "GET /even"
+        } else {
+            "GET /odd"
+        };
+        let mut inner = span(trace + 1, 2, 1, "charge");
+        inner.status = Some(SpanStatus {
+            // A third of all fail.
+            code: if trace % 3 == 0 { 2 } else { 0 },
+            ..SpanStatus::default()
+        });
+        fixture
+            .spans(vec![inner, span(trace + 1, 1, 0, route)])
+            .await;
+    }
+    let filter = SpanFilter {
+        service: Some("shop".into()),
+        route: Some("GET /even".into()),
+        status: Some(Status::Error),
+        since: Some(now() - 60_000_000_000),
+        ..SpanFilter::default()
+    };
+    let mut found = Vec::new();
+    let mut before = None;
+    loop {
+        let filter = filter.clone();
+        let page = fixture
+            .ask(move |reader| reader.traces(&filter, before, 4))
+            .await;
+        assert!(page.items.len() <= 4 && !page.unfinished);
+        found.extend(page.items.iter().map(|one| one.trace.to_be_bytes()[0] - 1));
+        before = page.next;
+        if before.is_none() {
+            break;
+        }
+    }
+    let expected: Vec<u8> = (0..60).rev().filter(|trace| trace % 6 == 0).collect();
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
 async fn records_are_found_by_words_terms_level_and_stream() {
     let fixture = Fixture::new();
     fixture

@@ -12,6 +12,7 @@ mod seen;
 mod span;
 mod subject;
 mod thrown;
+mod trace;
 mod traffic;
 
 use std::{
@@ -36,8 +37,9 @@ pub(crate) use metric::{MetricName, Point, Series, SeriesFilter};
 pub(crate) use query::{Page, Query, Term, parse_duration, parse_query};
 pub(crate) use record::{RecordFilter, RecordRow};
 pub(crate) use seen::{Order, SubjectFilter, SubjectRow};
-pub(crate) use span::{SpanFilter, SpanRow, Status, Trace, TraceSummary};
+pub(crate) use span::{SpanFilter, SpanRow, Status};
 pub(crate) use subject::{Lag, LastSeen, UserIssue};
+pub(crate) use trace::{Trace, TraceSummary};
 #[cfg(test)]
 pub(crate) use traffic::EndpointSlice;
 pub(crate) use traffic::{Endpoint, Sizes, Volume};

@@ -1,28 +1,15 @@
-//! Spans and traces.
+//! Spans.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use opentelemetry_proto::tonic::{logs::v1::LogRecord, trace::v1::Span};
+use opentelemetry_proto::tonic::trace::v1::Span;
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 
-use super::{
-    Page, Query, Reader, Stored,
-    chunks::{PATIENCE, Range},
-    item::decode,
-    query::Term,
-    rows::AMONG,
-};
+use super::{Page, Query, Reader, Stored, chunks::Range, item::decode, query::Term};
 use crate::{
-    store::{StoreError, chunk::Kind, ids, token, trace_of},
+    store::{StoreError, chunk::Kind, token, trace_of},
     wire::{self, SpanView, ValueView},
 };
-
-/// A trace of more spans than this is shown in part.
-const SPANS: i64 = 10_000;
 
 /// How a span, or a trace, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,42 +59,15 @@ struct Place {
     scope: Option<i64>,
 }
 
-/// A trace in one line.
-#[derive(Clone, Debug)]
-pub(crate) struct TraceSummary {
-    pub(crate) trace: u128,
-    /// The first span without a parent, else the earliest.
-    pub(crate) root: SpanRow,
-    /// Nanoseconds since 1970, of the earliest span.
-    pub(crate) start: u64,
-    /// From the earliest start to the latest end.
-    pub(crate) duration: u64,
-    pub(crate) spans: usize,
-    pub(crate) errors: usize,
-    /// Each with its number of spans, the busiest first.
-    pub(crate) services: Vec<(Arc<str>, usize)>,
-}
-
-/// All of a trace.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trace {
-    /// By their start.
-    pub(crate) spans: Vec<Stored<Span>>,
-    /// By their time.
-    pub(crate) records: Vec<Stored<LogRecord>>,
-    /// Spans that there are and that are not here, as there are too many.
-    pub(crate) left_out: usize,
-}
-
 /// What a filter is to the database.
-struct Conditions {
-    sql: String,
-    values: Vec<Value>,
+pub(super) struct Conditions {
+    pub(super) sql: String,
+    pub(super) values: Vec<Value>,
     /// What a chunk has that has such spans.
-    marks: Vec<u32>,
+    pub(super) marks: Vec<u32>,
 }
 
-const COLUMNS: &str = "id, trace, trace_high, span, parent, start, duration, service, name, kind, \
+pub(super) const COLUMNS: &str = "id, trace, trace_high, span, parent, start, duration, service, name, kind, \
     status, http_status, chunk, position, length, resource, scope";
 
 impl Reader {
@@ -125,128 +85,6 @@ impl Reader {
             return self.spans_by_row(conditions, before, limit);
         }
         self.spans_by_chunk(filter, &conditions, before, limit)
-    }
-
-    /// Traces that have a span that fits, the newest first. A trace is in error if any of its
-    /// spans is, whichever span fits the rest.
-    pub(crate) fn traces(
-        &self,
-        filter: &SpanFilter,
-        before: Option<i64>,
-        limit: usize,
-    ) -> Result<Page<TraceSummary>, StoreError> {
-        let began = Instant::now();
-        let mut traces = Page::default();
-        let mut seen = HashSet::new();
-        let mut before = before;
-        // The index of failed spans finds those of a service at once; by the name of another span
-        // than the one that failed, and without a failure, traces have to be looked at.
-        let (of_spans, failed) = match filter.status {
-            Some(Status::Error) if filter.route.is_none() => (filter.clone(), None),
-            status => {
-                let of_spans = SpanFilter {
-                    status: None,
-                    ..filter.clone()
-                };
-                (of_spans, status.map(|status| status == Status::Error))
-            }
-        };
-        loop {
-            let spans = self.spans(&of_spans, before, limit.max(100))?;
-            before = spans.next;
-            traces.unfinished = spans.unfinished;
-            for (position, span) in spans.items.iter().enumerate() {
-                if !seen.insert(span.trace) {
-                    continue;
-                }
-                let summary = self.summary(span)?;
-                if failed.is_some_and(|failed| failed != (summary.errors > 0)) {
-                    continue;
-                }
-                traces.items.push(summary);
-                if traces.items.len() == limit {
-                    let rest = position + 1 < spans.items.len() || before.is_some();
-                    traces.next = rest.then_some(span.id);
-                    return Ok(traces);
-                }
-            }
-            traces.next = before;
-            if before.is_none() || spans.unfinished {
-                return Ok(traces);
-            }
-            if began.elapsed() > PATIENCE {
-                traces.unfinished = true;
-                return Ok(traces);
-            }
-        }
-    }
-
-    fn summary(&self, of: &SpanRow) -> Result<TraceSummary, StoreError> {
-        let rows = self.trace_rows(of.trace, SPANS)?;
-        let mut services: HashMap<Arc<str>, usize> = HashMap::new();
-        let mut end = 0;
-        let mut errors = 0;
-        for row in &rows {
-            *services.entry(Arc::clone(&row.service)).or_default() += 1;
-            end = end.max(row.start.saturating_add(row.duration));
-            errors += usize::from(row.error);
-        }
-        let root = rows
-            .iter()
-            .find(|row| row.parent.is_none())
-            .or(rows.first())
-            .unwrap_or(of)
-            .clone();
-        let start = rows.first().map_or(of.start, |row| row.start);
-        let mut services: Vec<_> = services.into_iter().collect();
-        services.sort_by(|left, right| right.1.cmp(&left.1).then(left.0.cmp(&right.0)));
-        Ok(TraceSummary {
-            trace: of.trace,
-            root,
-            start,
-            duration: end.saturating_sub(start),
-            spans: rows.len(),
-            errors,
-            services,
-        })
-    }
-
-    /// The rows of a trace by their start.
-    pub(crate) fn trace_rows(&self, trace: u128, limit: i64) -> Result<Vec<SpanRow>, StoreError> {
-        let (low, high) = ids(trace);
-        let of_trace = self.rows_of_trace(Kind::Spans, trace)?;
-        let mut select = self.connection.prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM span WHERE {AMONG} AND trace = ? AND trace_high = ?
-             ORDER BY start, id LIMIT ?"
-        ))?;
-        let mut rows = select.query(params![of_trace, low, high, limit])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.push(self.span_row(row)?);
-        }
-        Ok(found)
-    }
-
-    /// A trace with its records. Empty where nothing of it is stored.
-    pub(crate) fn trace(&self, trace: u128) -> Result<Trace, StoreError> {
-        let rows = self.trace_rows(trace, SPANS)?;
-        let mut left_out = 0;
-        if i64::try_from(rows.len()).unwrap_or(i64::MAX) == SPANS {
-            let (low, high) = ids(trace);
-            let all: i64 = self.connection.query_row(
-                &format!(
-                    "SELECT count(*) FROM span WHERE {AMONG} AND trace = ? AND trace_high = ?"
-                ),
-                params![self.rows_of_trace(Kind::Spans, trace)?, low, high],
-                |row| row.get(0),
-            )?;
-            left_out = usize::try_from(all).unwrap_or_default() - rows.len();
-        }
-        Ok(Trace {
-            spans: self.decode_spans(&rows)?,
-            records: self.records_of_trace(trace)?,
-            left_out,
-        })
     }
 
     /// The spans of these rows, in their order, with all that came.
@@ -289,7 +127,10 @@ impl Reader {
     }
 
     /// The conditions in SQL; `None` where nothing can fit, as a name does not occur at all.
-    fn span_conditions(&self, filter: &SpanFilter) -> Result<Option<Conditions>, StoreError> {
+    pub(super) fn span_conditions(
+        &self,
+        filter: &SpanFilter,
+    ) -> Result<Option<Conditions>, StoreError> {
         let mut sql = String::from("1");
         let mut values = Vec::new();
         let mut marks = Vec::new();
@@ -434,7 +275,7 @@ impl Reader {
         )
     }
 
-    fn span_row(&self, row: &Row<'_>) -> Result<SpanRow, StoreError> {
+    pub(super) fn span_row(&self, row: &Row<'_>) -> Result<SpanRow, StoreError> {
         Ok(SpanRow {
             id: row.get(0)?,
             trace: trace_of(row.get(1)?, row.get(2)?),
