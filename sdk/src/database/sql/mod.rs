@@ -73,6 +73,11 @@ pub(super) fn read(sql: &str, dialect: Dialect) -> Reading {
             Kind::Word if is_truth_value(token.text) => VALUE,
             _ => token.text,
         };
+        // Two minuses before a comment: with a space in its place they would begin one.
+        if token.spaced && dialect == Dialect::MySql && text.ends_with("--") {
+            full = true;
+            break;
+        }
         let space = usize::from(token.spaced && !text.is_empty());
         if text.len() + space + shown.len() > MAX_TEXT {
             full = true;

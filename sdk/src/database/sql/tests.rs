@@ -98,6 +98,9 @@ fn nothing_is_told_after_what_cannot_be_read_for_certain() {
         (PostgreSql, r"SELECT 'a\', 'secret', b", "SELECT ?…"),
         // By its version this is code or a comment.
         (MySql, "SELECT 1 /*!99999 ' */, 'secret' ", "SELECT ?…"),
+        // Without the comment its second minus would be followed by a space, and begin one.
+        (MySql, "SELECT a--/* b */ `c", "SELECT a--…"),
+        (MySql, "SELECT a----\n/ `c", "SELECT a--…"),
         (PostgreSql, "SELECT 'open", "SELECT ?…"),
         (PostgreSql, "SELECT \"open", "SELECT ?…"),
         (PostgreSql, "SELECT $a$open$$", "SELECT ?…"),
