@@ -14,6 +14,8 @@ const LOCK: &str = "dev.lock";
 /// What runs, for whoever looks.
 const STATE: &str = "dev.json";
 const DATABASE: &str = "telemetry.db";
+/// How the folders in memory begin.
+const MEMORY: &str = "throughline-";
 
 /// Where a running `throughline dev` is.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -31,8 +33,47 @@ pub(crate) struct Running {
 pub(super) struct Instance {
     folder: PathBuf,
     /// Of this process alone, and deleted at its end.
-    memory: Option<PathBuf>,
+    memory: Option<Memory>,
     _lock: File,
+}
+
+/// A folder in memory, and what is held as long as it is used.
+#[derive(Debug)]
+struct Memory {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Memory {
+    fn take() -> Result<Self> {
+        sweep(&memory_folder());
+        let name = format!("{MEMORY}{}-{:x}", std::process::id(), crate::store::now());
+        let folder = memory_folder().join(name);
+        make_private(&folder)?;
+        let path = folder.join(LOCK);
+        let lock = File::create(&path)
+            .and_then(|lock| Ok(lock.try_lock().map(|()| lock)?))
+            .with_context(|| format!("cannot lock {}", path.display()))?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+}
+
+/// Deletes what killed ones left in memory, whatever their data folder was: nobody else would
+/// find it.
+fn sweep(memory: &Path) {
+    for entry in fs::read_dir(memory).into_iter().flatten().flatten() {
+        let ours = entry.file_name().to_string_lossy().starts_with(MEMORY)
+            && entry.file_type().is_ok_and(|kind| kind.is_dir());
+        // One that is just starting has no lock yet, and is left alone.
+        let left =
+            ours && File::open(entry.path().join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok());
+        if left {
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
 }
 
 impl Instance {
@@ -65,13 +106,7 @@ impl Instance {
             forget_memory(&before.database);
         }
         fs::remove_file(folder.join(STATE)).ok();
-        let memory = if memory {
-            let folder = memory_folder().join(format!("throughline-{}", std::process::id()));
-            make_private(&folder)?;
-            Some(folder)
-        } else {
-            None
-        };
+        let memory = memory.then(Memory::take).transpose()?;
         Ok(Self {
             folder: folder.to_owned(),
             memory,
@@ -80,7 +115,8 @@ impl Instance {
     }
 
     pub(super) fn database(&self) -> PathBuf {
-        self.memory.as_ref().unwrap_or(&self.folder).join(DATABASE)
+        let memory = self.memory.as_ref().map(|memory| &memory.folder);
+        memory.unwrap_or(&self.folder).join(DATABASE)
     }
 
     /// Tells others where it runs.
@@ -99,7 +135,7 @@ impl Drop for Instance {
     fn drop(&mut self) {
         fs::remove_file(self.folder.join(STATE)).ok();
         if let Some(memory) = &self.memory {
-            fs::remove_dir_all(memory).ok();
+            fs::remove_dir_all(&memory.folder).ok();
         }
     }
 }
@@ -146,7 +182,7 @@ fn forget_memory(database: &Path) {
         folder.parent() == Some(&memory_folder())
             && folder
                 .file_name()
-                .is_some_and(|name| name.to_string_lossy().starts_with("throughline-"))
+                .is_some_and(|name| name.to_string_lossy().starts_with(MEMORY))
     });
     if let Some(folder) = folder {
         fs::remove_dir_all(folder).ok();

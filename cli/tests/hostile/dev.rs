@@ -88,6 +88,10 @@ impl Dev {
         self.child.wait().unwrap()
     }
 
+    pub(crate) fn database_path(&self) -> &Path {
+        &self.database
+    }
+
     pub(crate) fn database(&self) -> Connection {
         open(&self.database)
     }

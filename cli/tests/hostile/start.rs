@@ -32,6 +32,24 @@ fn the_second_of_a_folder_says_where_the_first_is_and_leaves_it_alone() {
 }
 
 #[test]
+fn what_a_killed_one_left_in_memory_goes_and_that_of_a_running_one_stays() {
+    let (one, other, third) = (folder(), folder(), folder());
+    let killed = Dev::start(one.path(), &["--memory"]);
+    let left = killed.database_path().to_owned();
+    let running = Dev::start(other.path(), &["--memory"]);
+    assert!(left.is_file() && running.database_path().is_file());
+    killed.kill();
+    assert!(left.is_file());
+    let next = Dev::start(third.path(), &["--memory"]);
+    assert!(!left.parent().unwrap().exists(), "{left:?} is there still");
+    assert!(running.database_path().is_file() && next.database_path().is_file());
+    assert_eq!(get(running.page, "/traces").status, 200);
+    let path = next.database_path().to_owned();
+    assert!(next.stop().success());
+    assert!(!path.exists());
+}
+
+#[test]
 fn a_port_that_is_taken_is_named_with_the_option_for_another() {
     let taken = TcpListener::bind(ANY).unwrap();
     let address = taken.local_addr().unwrap().to_string();

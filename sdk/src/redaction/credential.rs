@@ -131,7 +131,14 @@ pub(super) fn userinfo(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let authority = bytes.get(start..end)?;
     let length = match authority.iter().rposition(|byte| *byte == b'@') {
         Some(length) => length,
-        None => start_of_host(bytes, start, authority)?,
+        None => {
+            let length = start_of_host(bytes, start, authority)?;
+            // What follows is an authority again: its last `@` is the one that counts.
+            let rest = start + length;
+            let end = run_end(bytes, rest, |byte| !is_end(byte));
+            let last = bytes[rest..end].iter().rposition(|byte| *byte == b'@');
+            length + last.unwrap_or_default()
+        }
     };
     let user = &bytes[start..start + length];
     // `ssh://git@host` names an account that everybody has.

@@ -272,6 +272,14 @@ const LOOK_ALIKES: [&str; 58] = [
 ];
 
 #[test]
+fn a_password_with_a_slash_ends_at_the_last_sign_before_the_host() {
+    let password = format!("{}@{}", "a".repeat(100), "b".repeat(300));
+    let text = format!("at postgres://app:p/{password}@db/shop");
+    let once = redactor().text(&text).into_owned();
+    assert_eq!(once, "at postgres://[redacted]@db/shop");
+}
+
+#[test]
 fn look_alikes_stay_and_cost_no_allocation() {
     let redactor = redactor();
     for text in LOOK_ALIKES {
